@@ -1,0 +1,108 @@
+"""sslkit: self-supervised learning from recipes, with numbers to trust.
+
+The public names; each is imported when it is first used, so that `import sslkit` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sslkit.augmentations.center_crop import CenterCrop as CenterCrop
+    from sslkit.augmentations.color_distortion import ColorDistortion as ColorDistortion
+    from sslkit.augmentations.gaussian_blur import GaussianBlur as GaussianBlur
+    from sslkit.augmentations.horizontal_flip import HorizontalFlip as HorizontalFlip
+    from sslkit.augmentations.random_resized_crop import RandomResizedCrop as RandomResizedCrop
+    from sslkit.backbones.resnet import ResNet as ResNet
+    from sslkit.backbones.torchvision import Torchvision as Torchvision
+    from sslkit.datasets.cifar10 import CIFAR10 as CIFAR10
+    from sslkit.datasets.cifar100 import CIFAR100 as CIFAR100
+    from sslkit.datasets.fashion_mnist import FashionMNIST as FashionMNIST
+    from sslkit.datasets.image_folder import ImageFolder as ImageFolder
+    from sslkit.datasets.imagenet import ImageNet as ImageNet
+    from sslkit.datasets.mnist import MNIST as MNIST
+    from sslkit.datasets.shapes import Shapes as Shapes
+    from sslkit.datasets.stl10 import STL10 as STL10
+    from sslkit.draws import Draw as Draw
+    from sslkit.embedding import Split as Split
+    from sslkit.embedding import embed as embed
+    from sslkit.encoder import load_encoder as load_encoder
+    from sslkit.errors import SslkitError as SslkitError
+    from sslkit.errors import UserError as UserError
+    from sslkit.evaluations.features import Features as Features
+    from sslkit.evaluations.knn import KNN as KNN
+    from sslkit.evaluations.linear import LinearProbe as LinearProbe
+    from sslkit.evaluations.linear_cached import LinearProbeCached as LinearProbeCached
+    from sslkit.heads.identity import Identity as Identity
+    from sslkit.heads.linear import LinearHead as LinearHead
+    from sslkit.heads.mlp import MLP as MLP
+    from sslkit.loader import Loader as Loader
+    from sslkit.loader import Plan as Plan
+    from sslkit.losses.nt_xent import NTXent as NTXent
+    from sslkit.methods.siamese import Siamese as Siamese
+    from sslkit.optimizers.adamw import AdamW as AdamW
+    from sslkit.optimizers.lars import LARS as LARS
+    from sslkit.optimizers.sgd import SGD as SGD
+    from sslkit.recipe import Recipe as Recipe
+    from sslkit.registry import register as register
+    from sslkit.registry import registry_of as registry_of
+    from sslkit.roles import parameter_groups as parameter_groups
+    from sslkit.trackers.csv import CSV as CSV
+    from sslkit.views import View as View
+
+_PUBLIC = {
+    "AdamW": "sslkit.optimizers.adamw",
+    "CIFAR10": "sslkit.datasets.cifar10",
+    "CIFAR100": "sslkit.datasets.cifar100",
+    "CSV": "sslkit.trackers.csv",
+    "CenterCrop": "sslkit.augmentations.center_crop",
+    "ColorDistortion": "sslkit.augmentations.color_distortion",
+    "Draw": "sslkit.draws",
+    "FashionMNIST": "sslkit.datasets.fashion_mnist",
+    "Features": "sslkit.evaluations.features",
+    "GaussianBlur": "sslkit.augmentations.gaussian_blur",
+    "HorizontalFlip": "sslkit.augmentations.horizontal_flip",
+    "Identity": "sslkit.heads.identity",
+    "ImageFolder": "sslkit.datasets.image_folder",
+    "ImageNet": "sslkit.datasets.imagenet",
+    "KNN": "sslkit.evaluations.knn",
+    "LARS": "sslkit.optimizers.lars",
+    "LinearHead": "sslkit.heads.linear",
+    "LinearProbe": "sslkit.evaluations.linear",
+    "LinearProbeCached": "sslkit.evaluations.linear_cached",
+    "Loader": "sslkit.loader",
+    "MLP": "sslkit.heads.mlp",
+    "MNIST": "sslkit.datasets.mnist",
+    "NTXent": "sslkit.losses.nt_xent",
+    "Plan": "sslkit.loader",
+    "RandomResizedCrop": "sslkit.augmentations.random_resized_crop",
+    "Recipe": "sslkit.recipe",
+    "ResNet": "sslkit.backbones.resnet",
+    "SGD": "sslkit.optimizers.sgd",
+    "STL10": "sslkit.datasets.stl10",
+    "Shapes": "sslkit.datasets.shapes",
+    "Siamese": "sslkit.methods.siamese",
+    "Split": "sslkit.embedding",
+    "SslkitError": "sslkit.errors",
+    "Torchvision": "sslkit.backbones.torchvision",
+    "UserError": "sslkit.errors",
+    "View": "sslkit.views",
+    "embed": "sslkit.embedding",
+    "load_encoder": "sslkit.encoder",
+    "parameter_groups": "sslkit.roles",
+    "register": "sslkit.registry",
+    "registry_of": "sslkit.registry",
+}
+__all__ = [*_PUBLIC]  # noqa: PLE0604
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'sslkit' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*_PUBLIC, "__version__"])

@@ -1,0 +1,5 @@
+"""`python -m sslkit` is `sslkit`."""
+
+from sslkit.cli import main
+
+main()

@@ -1,0 +1,29 @@
+"""Augmentations: float32 images `(n, h, w, c)` in [0, 1] and a `draw` -> images of the same form.
+
+An operation may write into the images it is given. All its randomness comes from the draw, one row an image, so that an image's
+view does not depend on the batch. The first of a list is a *crop*: it has `.size`, `boxes(sizes, draw)`, which gives one
+`(top, left, height, width)` in pixels for each `(height, width)`, and is called with a list of uint8 images and their boxes to
+give float32 `(n, size, size, c)`. `p`, the share of images an operation is applied to, is a key of every operation; the
+composition applies it, and an operation that declares `p` sets its default by that.
+"""
+
+from typing import Annotated
+
+from annotated_types import Ge, Le
+
+from sslkit.registry import Registry
+
+registry = Registry(
+    kind="augmentations",
+    one="augmentation",
+    builtins={
+        "center_crop": "sslkit.augmentations.center_crop:CenterCrop",
+        "color_distortion": "sslkit.augmentations.color_distortion:ColorDistortion",
+        "gaussian_blur": "sslkit.augmentations.gaussian_blur:GaussianBlur",
+        "horizontal_flip": "sslkit.augmentations.horizontal_flip:HorizontalFlip",
+        "random_resized_crop": "sslkit.augmentations.random_resized_crop:RandomResizedCrop",
+    },
+    takes={"__call__": 2},
+    options={"p": (Annotated[float, Ge(0), Le(1)], 1.0)},
+    overridable=("p",),
+)

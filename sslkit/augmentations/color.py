@@ -1,0 +1,123 @@
+"""The laws of colour: brightness, contrast, saturation, hue and grayscale, each by TensorFlow's or torchvision's formula.
+
+Every law takes a batch of images with one amount an image, writes the result into the images and keeps them in [0, 1]. Laws
+that mix channels leave images of one channel as they are. An image comes out with the same bits whatever batch it is in: sums
+are taken image by image, everything else pixel by pixel. (`cv2.transform`, which could write the luma into three channels at
+once, does not keep that.)
+
+Luma is 0.2989 R + 0.587 G + 0.114 B in both libraries.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+
+Images = Float32[np.ndarray, "n h w c"]
+Amounts = Float64[np.ndarray, " n"]
+
+
+def multiply_brightness(images: Images, factors: Amounts) -> None:
+    """Multiply by f: torchvision's brightness, and the official code's since June 2020."""
+    images *= _per_image(factors)
+    np.clip(images, 0, 1, out=images)
+
+
+def add_brightness(images: Images, offsets: Amounts) -> None:
+    """Add d: TensorFlow's brightness, and the official code's until June 2020."""
+    images += _per_image(offsets)
+    np.clip(images, 0, 1, out=images)
+
+
+def contrast_by_channel(images: Images, factors: Amounts) -> None:
+    """Give f (x - m) + m, with the mean m of each channel: TensorFlow's contrast."""
+    _stretch(images, factors, _channel_means(images))
+
+
+def contrast_by_luma(images: Images, factors: Amounts) -> None:
+    """Give f (x - m) + m, with the mean m of the luma, one number an image: torchvision's contrast."""
+    means = _channel_means(images)
+    if images.shape[3] == 3:
+        means = np.repeat(luma(means)[:, None], 3, axis=1)
+    _stretch(images, factors, means)
+
+
+def saturation_in_hsv(images: Images, factors: Amounts) -> None:
+    """Multiply S of HSV by f and clip it at 1: TensorFlow's saturation."""
+    if images.shape[3] == 1:
+        return
+    hsv = _to_hsv(images)
+    saturation = hsv[..., 1]
+    saturation *= _per_image(factors)[..., 0]
+    np.clip(saturation, 0, 1, out=saturation)
+    _from_hsv(hsv, images)
+
+
+def saturation_by_luma(images: Images, factors: Amounts) -> None:
+    """Give f x + (1 - f) luma: torchvision's saturation."""
+    if images.shape[3] == 1:
+        return
+    gray = luma(images) * _per_image(1 - factors)[..., 0]
+    images *= _per_image(factors)
+    for channel in range(3):
+        images[..., channel] += gray
+    np.clip(images, 0, 1, out=images)
+
+
+def hue(images: Images, turns: Amounts) -> None:
+    """Turn H of HSV by a fraction of the circle: the same in both libraries."""
+    if images.shape[3] == 1:
+        return
+    hsv = _to_hsv(images)
+    degrees = hsv[..., 0]
+    degrees += _per_image(360 * np.mod(turns, 1))[..., 0]  # never below 0: OpenCV wraps at 360 only
+    _from_hsv(hsv, images)
+
+
+def grayscale(images: Images) -> None:
+    """Put the luma into all three channels: the same in both libraries."""
+    if images.shape[3] == 1:
+        return
+    gray = luma(images)
+    for channel in range(3):
+        images[..., channel] = gray
+
+
+def luma(colors: Float[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*shape"]:
+    """The brightness that the eye sees in a colour: (..., 3) -> (...)."""
+    gray: Float[np.ndarray, "*shape"] = 0.2989 * colors[..., 0] + 0.587 * colors[..., 1] + 0.114 * colors[..., 2]
+    return gray
+
+
+def _per_image(amounts: Amounts) -> Float32[np.ndarray, "n 1 1 1"]:
+    column: Float32[np.ndarray, "n 1 1 1"] = amounts.astype(np.float32)[:, None, None, None]
+    return column
+
+
+def _channel_means(images: Images) -> Float64[np.ndarray, "n c"]:
+    """Summed in float64 and image by image, so that the batch does not matter."""
+    return np.array([cv2.mean(image)[: image.shape[2]] for image in images])
+
+
+def _stretch(images: Images, factors: Amounts, means: Float64[np.ndarray, "n c"]) -> None:
+    shift = (means * (1 - factors)[:, None]).astype(np.float32)[:, None, None]
+    images *= _per_image(factors)
+    images += np.tile(shift, (1, 1, images.shape[2], 1))  # (n, 1, w, c): whole rows are added several times faster
+    np.clip(images, 0, 1, out=images)
+
+
+def _tall(images: Images) -> Float32[np.ndarray, "rows w c"]:
+    """The same memory as one tall image, which OpenCV works through row by row."""
+    assert images.flags.c_contiguous, "a colour law writes into its images, which must lie in one piece"
+    n, h, w, c = images.shape
+    return images.reshape(n * h, w, c)
+
+
+def _to_hsv(images: Images) -> Images:
+    hsv: Images = cv2.cvtColor(_tall(images), cv2.COLOR_RGB2HSV).reshape(images.shape)  # H in degrees
+    return hsv
+
+
+def _from_hsv(hsv: Images, images: Images) -> None:
+    cv2.cvtColor(_tall(hsv), cv2.COLOR_HSV2RGB, dst=_tall(images))

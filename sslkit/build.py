@@ -1,0 +1,95 @@
+"""Recipe -> objects: every component that a recipe names, built and joined."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sslkit import signatures
+from sslkit.datasets.images import Images
+from sslkit.datasets.subset import limited
+from sslkit.errors import DataError, Problem, RecipeError, UserError, did_you_mean
+from sslkit.gradient import seed_noise
+from sslkit.recipe import Part, Recipe
+from sslkit.registry import registry_of
+from sslkit.roles import parameter_groups
+from sslkit.views import View
+
+_WAYS_ON = "Set {what}, or pass --set data.root=FOLDER, or try the recipe on embedded images with --smoke."
+
+
+def part(part: Part, **offered: Any) -> Any:
+    """One component, from its recipe section and what the framework offers."""
+    return registry_of(part.kind).build(part.name, part.parameters, **offered)
+
+
+def images(recipe: Recipe, split: str, *, limit: bool = False) -> Images:
+    """A split of the recipe's dataset; with `limit`, at most `data.limit` images of it."""
+    parameters = {key: _expanded(key, value) for key, value in recipe.data.parameters.items()}
+    registry = registry_of("datasets")
+    if isinstance(root := parameters.get("root"), Path) and "download" not in parameters and not root.exists():
+        near = did_you_mean(root.name, [folder.name for folder in root.parent.glob("*/")])
+        raise DataError(f"data.root: there is no folder {str(root)!r}.{near} {_WAYS_ON.format(what='the right one')}")
+    found: Images = registry.build(recipe.data.name, parameters, split=split)
+    return limited(found, recipe.data.options["limit"], seed=recipe.train.seed) if limit else found
+
+
+def _expanded(key: str, value: Any) -> Any:
+    """A path with its `$ENVIRONMENT` filled in."""
+    if not isinstance(value, Path):
+        return value
+    for variable in re.findall(r"\$\{?(\w+)", str(value)):
+        if not os.environ.get(variable):
+            raise DataError(f"data.{key}: the environment variable {variable} is not set. {_WAYS_ON.format(what=variable)}")
+    return Path(os.path.expandvars(value.expanduser()))
+
+
+def view(parts: Sequence[Part]) -> View:
+    """A crop and the operations after it."""
+    return View([(one.name, part(one)) for one in parts], p=[one.options["p"] for one in parts])
+
+
+def method(recipe: Recipe, *, in_channels: int) -> Any:
+    """The method with its backbone, head and loss, channels-last, weights drawn from the recipe's seed."""
+    built = backbone(recipe, in_channels=in_channels)
+    seed_noise(recipe.train.seed, "head")
+    head = part(recipe.head, in_dim=built.out_dim)
+    joined = part(recipe.method, backbone=built, head=head, loss=part(recipe.loss))
+    needed = getattr(joined, "num_views", None)
+    if needed is not None and needed != len(recipe.views):
+        message = f"views: {recipe.method.name!r} with {recipe.loss.name!r} needs {needed} views and gets {len(recipe.views)}."
+        raise RecipeError([Problem(recipe.name, message)])
+    return joined.to(memory_format=torch.channels_last)
+
+
+def backbone(recipe: Recipe, *, in_channels: int) -> nn.Module:
+    """The encoder as it is before any training."""
+    seed_noise(recipe.train.seed, "backbone")
+    built: nn.Module = part(recipe.backbone, in_channels=in_channels)
+    if not isinstance(getattr(built, "out_dim", None), int):
+        raise UserError(f"backbone: {recipe.backbone.name!r} has no integer 'out_dim', the width of its output.")
+    return built.to(memory_format=torch.channels_last)
+
+
+def optimizer(recipe: Recipe, method: nn.Module, *, lr: float) -> torch.optim.Optimizer:
+    """The optimizer over the method's parameters, grouped by role."""
+    built: torch.optim.Optimizer = part(recipe.optimizer, groups=parameter_groups(method), lr=lr)
+    return built
+
+
+def needs_labels(recipe: Recipe) -> bool:
+    """Whether the loss declares `labels`."""
+    called = signatures.written(registry_of("losses").load(recipe.loss.name), "__call__")
+    return called is not None and "labels" in signatures.declared(called, {"labels": None})
+
+
+def channels_of(recipe: Recipe) -> int:
+    """Channels of the recipe's images without opening them: its own parameter, what the class says of itself, or colour."""
+    given = recipe.data.parameters.get("channels", getattr(registry_of("datasets").load(recipe.data.name), "channels", 3))
+    return given if isinstance(given, int) else 3

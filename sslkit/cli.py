@@ -1,0 +1,220 @@
+"""The commands; torch and all that needs it are imported only when a command runs something."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from sslkit.errors import SslkitError, UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Self-supervised learning from recipes, with numbers to trust.",
+)
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A TOML file, or the name of a shipped recipe.")]
+Set = Annotated[
+    Optional[list[str]],  # noqa: UP045 (typer reads this at run time on Python 3.10)
+    typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key, e.g. loss.temperature=0.2; may be repeated."),
+]
+
+
+def main() -> None:
+    """Run the command line; what sslkit raises on purpose is one message, without a traceback."""
+    traceback = "--traceback" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
+    try:
+        status = app(args=arguments, standalone_mode=False)
+    except SslkitError as error:
+        if traceback:
+            raise
+        _fail(str(error), error.exit_status)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 130)
+    except Exception as error:
+        _refused(error)
+        raise
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int) -> None:
+    printable = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
+    print(printable, file=sys.stderr)
+    sys.exit(status)
+
+
+def _refused(error: Exception) -> None:
+    """What the command line itself can't read: an unknown option, a missing argument."""
+    show = getattr(error, "show", None)
+    if callable(show):
+        show()
+        sys.exit(2)
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    output: Annotated[Optional[Path], typer.Option("-o", "--output", help="Run folder; runs/NAME by default.")] = None,  # noqa: UP045
+    overrides: Set = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew beside a run folder that exists.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Go through the whole recipe in minutes, on drawn images.")] = False,
+) -> None:
+    """Train a recipe, or go on with it, and evaluate the encoder."""
+    path, checked = _recipe(recipe, overrides)
+    from sslkit.progress import reporter
+    from sslkit.table import results_table
+
+    console = _console()
+    report = reporter(console)
+    if smoke:
+        from sslkit.smoke import smoke as smoke_test
+
+        results: Sequence[Any] = smoke_test(checked, report=report)
+        console.print(results_table(results, title=f"{checked.name}, smoke test: these numbers mean nothing"))
+        return
+    from sslkit.run import run as start
+
+    folder = start(checked, output or Path("runs") / checked.name, report=report, text=path.read_text("utf-8"), fresh=fresh)
+    console.print(results_table(folder.read_results()[0], title=checked.name))
+    report.say(f"run folder: {folder.path}")
+
+
+@app.command("eval")
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    overrides: Set = None,
+) -> None:
+    """Evaluate the encoder of a run again, perhaps with other evaluations (--set evaluate.0.k=5)."""
+    from sslkit.progress import reporter
+    from sslkit.run import evaluate_run
+    from sslkit.table import results_table
+
+    console = _console()
+    results = evaluate_run(folder, overrides=overrides or [], report=reporter(console))
+    console.print(results_table(results, title=str(folder)))
+
+
+@app.command()
+def check(recipe: RecipeName, overrides: Set = None) -> None:
+    """Say everything that is wrong with a recipe."""
+    path, checked = _recipe(recipe, overrides)
+    print(f"{path}: nothing wrong; recipe {checked.digest()}")
+
+
+@app.command()
+def show(recipe: RecipeName, overrides: Set = None) -> None:
+    """The resolved recipe and what follows from it: steps, peak lr, parameters, memory."""
+    from sslkit import toml
+    from sslkit.recipe import SECTIONS_APART
+    from sslkit.show import derived
+
+    _, checked = _recipe(recipe, overrides)
+    print(toml.dump(checked.to_dict(), sections=SECTIONS_APART))
+    for line in derived(checked):
+        print(f"# {line}")
+
+
+@app.command("list")
+def list_components(
+    kind: Annotated[Optional[str], typer.Argument(help="losses, backbones, ...; all kinds without it.")] = None,  # noqa: UP045
+) -> None:
+    """The components of a kind, and which distribution each comes from."""
+    from rich.table import Table
+
+    from sslkit import plugins
+    from sslkit.registry import KINDS, registry_of
+
+    table = Table("kind", "name", "from")
+    for one in [kind] if kind else KINDS:
+        for name, claims in registry_of(one).claims().items():
+            table.add_row(
+                one, name, " and ".join(claim.distribution for claim in claims) + (" (clash)" if len(claims) > 1 else "")
+            )
+    _console().print(table)
+    for broken in plugins.scan().broken:
+        print(f"{broken.distribution}: its entry points can't be read: {broken.reason}", file=sys.stderr)
+
+
+@app.command()
+def plugins() -> None:
+    """Installed packages that offer components, and those whose metadata can't be read."""
+    from rich.table import Table
+
+    from sslkit.plugins import scan
+
+    found = scan()
+    table = Table("distribution", "kind", "name", "target")
+    for offer in sorted(found.offers, key=lambda offer: (offer.distribution, offer.kind, offer.name)):
+        table.add_row(offer.distribution, offer.kind, offer.name, offer.target)
+    _console().print(table if found.offers else "no installed package offers a component")
+    for broken in found.broken:
+        print(f"{broken.distribution}: its entry points can't be read: {broken.reason}", file=sys.stderr)
+
+
+@app.command()
+def describe(kind: str, name: str) -> None:
+    """What a component does, and its parameters."""
+    from sslkit.describe import description
+
+    for part in description(kind, name):
+        _console().print(part)
+
+
+@app.command()
+def schema() -> None:
+    """The JSON Schema of recipes, with the parameters of every installed plugin."""
+    import json
+
+    from sslkit.schema import recipe_schema
+
+    print(json.dumps(recipe_schema(), indent=1))
+
+
+@app.command()
+def recipes() -> None:
+    """The recipes that sslkit brings; `sslkit run NAME` finds them."""
+    from rich.table import Table
+
+    from sslkit.shipped import shipped, title
+
+    table = Table("name", "what it is")
+    for name, path in shipped().items():
+        table.add_row(name, title(path))
+    _console().print(table)
+
+
+@app.command()
+def copy(name: str, file: Path) -> None:
+    """Copy a shipped recipe to a file of your own."""
+    from sslkit.shipped import found
+
+    if file.exists():
+        raise UserError(f"{file}: exists already; nothing was copied.")
+    text = found(name).read_text(encoding="utf-8")
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{file}: can't be written: {error.strerror}.") from None
+    print(f"{file}: a copy of {name}")
+
+
+def _recipe(name: str, overrides: list[str] | None) -> tuple[Path, Any]:
+    from sslkit.shipped import found
+
+    path = found(name)
+    from sslkit.recipe import Recipe
+
+    return path, Recipe.load(path, overrides or [])
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()

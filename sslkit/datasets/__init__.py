@@ -1,0 +1,35 @@
+"""Datasets: where images come from.
+
+A dataset is built for one `split`. It has `len`, `.channels` (1 or 3), `.labels` (int64 `(n,)`, or None), `.classes` (names, or
+None), `sizes(indices)`, the `(height, width)` of each image as it is read, and `read(index, reduction)`, one uint8 image
+`(h, w, c)`, RGB or grey. `reduction` in 1, 2, 4, 8 allows a decoder to give the image at that fraction of its size; it may
+ignore it. `.splits`, on the class, names the splits that can be asked for.
+"""
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt
+
+from sslkit.registry import Registry
+
+registry = Registry(
+    kind="datasets",
+    one="dataset",
+    builtins={
+        "cifar10": "sslkit.datasets.cifar10:CIFAR10",
+        "cifar100": "sslkit.datasets.cifar100:CIFAR100",
+        "fashion_mnist": "sslkit.datasets.fashion_mnist:FashionMNIST",
+        "image_folder": "sslkit.datasets.image_folder:ImageFolder",
+        "imagenet": "sslkit.datasets.imagenet:ImageNet",
+        "mnist": "sslkit.datasets.mnist:MNIST",
+        "shapes": "sslkit.datasets.shapes:Shapes",
+        "stl10": "sslkit.datasets.stl10:STL10",
+    },
+    offered=("split",),
+    takes={"__len__": 0, "sizes": 1, "read": 2},
+    options={
+        "split": (str, "train"),
+        "limit": (Annotated[int, Gt(0)] | None, None),
+        "workers": (Annotated[int, Ge(0)] | Literal["auto"], "auto"),
+    },
+)

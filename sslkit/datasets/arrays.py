@@ -1,0 +1,46 @@
+"""Images of one size, held in memory as one uint8 array."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+Labels = Int64[np.ndarray, " n"]
+
+
+class ArrayImages(ABC):
+    """What the datasets of small images share: a subclass loads four fields, everything else is said here.
+
+    Attributes:
+        splits: the names that `split` may have.
+        channels: 3 for RGB, 1 for grey.
+        labels: the class of each image, `(n,)`, or None if the split has no labels.
+        classes: the names of the classes, or None if the split has no labels.
+    """
+
+    splits: ClassVar[tuple[str, ...]]
+    channels: int
+    labels: Labels | None
+    classes: tuple[str, ...] | None
+    _images: UInt8[np.ndarray, "n h w c"]
+
+    @abstractmethod
+    def __init__(self, split: str) -> None:
+        """Load a split: set `_images`, `channels`, `labels` and `classes`."""
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self._images)
+
+    def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
+        """`(height, width)` of each image asked for; they are all alike."""
+        return np.tile(np.array(self._images.shape[1:3], dtype=np.int64), (len(indices), 1))
+
+    def read(self, index: int, reduction: int) -> UInt8[np.ndarray, "h w c"]:  # noqa: ARG002
+        """One image, at full size whatever the `reduction`; it may be a view of the array, so it can't be written to."""
+        image = np.ascontiguousarray(self._images[index])
+        image.flags.writeable = False
+        return image

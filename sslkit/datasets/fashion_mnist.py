@@ -1,0 +1,36 @@
+"""Fashion-MNIST: 70,000 grey images of clothes, 28 x 28, in ten classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from sslkit.datasets.arrays import ArrayImages
+from sslkit.datasets.idx import load_idx
+from sslkit.datasets.splits import check_split
+
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+
+
+class FashionMNIST(ArrayImages):
+    """Fashion-MNIST (arXiv:1708.07747): splits `train` (60,000) and `test` (10,000), grey, 28 x 28.
+
+    The four idx files are opened where they lie, packed or not: in `root` itself, or in `root/FashionMNIST/raw`, where
+    torchvision puts them. If they are in neither place, torchvision downloads them.
+
+    Args:
+        split: `train` or `test`.
+        root: the folder to look in and to download into.
+        download: whether files that are absent may be downloaded.
+
+    Raises:
+        DataError: there is no such split, or the files are absent or damaged.
+    """
+
+    channels = 1
+    splits: ClassVar[tuple[str, ...]] = ("train", "test")
+
+    def __init__(self, split: str, *, root: Path = Path("data"), download: bool = True) -> None:
+        check_split(split, self.splits, dataset="fashion_mnist")
+        self._images, self.labels = load_idx(split, root, dataset="fashion_mnist", folder="FashionMNIST", download=download)
+        self.classes = CLASSES

@@ -1,0 +1,29 @@
+"""Images: what every dataset offers, written down as a type."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+
+@runtime_checkable
+class Images(Protocol):
+    """What a dataset offers; see `sslkit.datasets`."""
+
+    channels: int
+    classes: tuple[str, ...] | None
+    labels: Int64[np.ndarray, " n"] | None
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def sizes(self, indices: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, "m 2"]:
+        """(height, width) in pixels."""
+        ...
+
+    def read(self, index: int, reduction: int) -> UInt8[np.ndarray, "h w c"]:
+        """One image, perhaps at a fraction of its size."""
+        ...

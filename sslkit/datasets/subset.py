@@ -1,0 +1,52 @@
+"""Subset: some images of a dataset, chosen as a pure function of a seed."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from sslkit import draws
+from sslkit.datasets.images import Images
+from sslkit.errors import DataError
+
+
+class Subset:
+    """The images of a dataset at `indices`, as a dataset of its own."""
+
+    def __init__(self, images: Images, indices: Int64[np.ndarray, " m"]) -> None:
+        self._images = images
+        self._indices = indices
+        self.channels = images.channels
+        self.classes = images.classes
+        self.labels: Int64[np.ndarray, " m"] | None = None if images.labels is None else images.labels[indices]
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._indices)
+
+    def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
+        """(height, width) of some images, in pixels."""
+        return self._images.sizes(self._indices[indices])
+
+    def read(self, index: int, reduction: int = 1) -> UInt8[np.ndarray, "h w c"]:
+        """One image."""
+        return self._images.read(int(self._indices[index]), reduction)
+
+
+def limited(images: Images, limit: int | None, *, seed: int) -> Images:
+    """At most `limit` images, the same ones whenever the seed is the same."""
+    if limit is None or limit >= len(images):
+        return images
+    return Subset(images, np.sort(draws.shuffled(len(images), seed, "limit")[:limit]))
+
+
+def balanced(labels: Int64[np.ndarray, " n"], per_class: int, *, seed: int, split: str) -> Int64[np.ndarray, " m"]:
+    """Indices of `per_class` images of each class, sorted; DataError where a class has fewer."""
+    order = draws.shuffled(len(labels), seed, "labels_per_class")
+    chosen = [order[labels[order] == label][:per_class] for label in np.unique(labels)]
+    fewest = min(len(rows) for rows in chosen)
+    if fewest < per_class:
+        raise DataError(
+            f"evaluate.labels_per_class: asks for {per_class} images a class, and a class of the split {split!r} has {fewest}."
+        )
+    return np.sort(np.concatenate(chosen))

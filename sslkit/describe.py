@@ -1,0 +1,61 @@
+"""Descriptions: what a component says of itself, and its parameters as a table."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from rich.markdown import Markdown
+from rich.table import Table
+
+from sslkit import signatures
+from sslkit.registry import registry_of
+
+
+def description(kind: str, name: str) -> Iterator[Any]:
+    """Title, docstring and table of a component, for a rich console."""
+    registry = registry_of(kind)
+    component = registry.component(name)
+    loaded = registry.load(name)
+    yield f"[bold]{name}[/bold] ({registry.one}, from {component.distribution}, {component.target})\n"
+    yield Markdown(inspect.cleandoc(loaded.__doc__ or "It has no docstring."))
+    table = Table("parameter", "type and bounds", "default", title="Parameters", title_justify="left")
+    for row in parameter_rows(kind, name):
+        table.add_row(*row)
+    yield ""
+    yield table if table.row_count else "It has no parameters."
+
+
+def parameter_rows(kind: str, name: str) -> Iterator[tuple[str, str, str]]:
+    """(name, type with bounds, default) of each parameter, read off the signature."""
+    loaded = registry_of(kind).load(name)
+    for key, parameter in signatures.keyword_only(loaded).items():
+        required = parameter.default is inspect.Parameter.empty
+        yield key, type_in_words(parameter.annotation), "required" if required else repr(parameter.default)
+
+
+def type_in_words(annotation: Any) -> str:
+    """A type as a person says it: `float > 0`, `'linear' or 'sqrt'`, `[float, float]`."""
+
+    origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        bounds = " ".join(filter(None, map(_bound, inside[1:])))
+        return f"{type_in_words(inside[0])} {bounds}".strip()
+    if origin is typing.Literal:
+        return " or ".join(map(repr, inside))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("absent" if one is type(None) else type_in_words(one) for one in inside)
+    if origin is tuple:
+        return f"[{', '.join('...' if one is Ellipsis else type_in_words(one) for one in inside)}]"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+_SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+
+
+def _bound(metadata: Any) -> str:
+    found = [f"{sign} {getattr(metadata, key):g}" for key, sign in _SIGNS.items() if getattr(metadata, key, None) is not None]
+    return ", ".join(found)

@@ -1,0 +1,104 @@
+"""Images -> features: a frozen encoder seen through its evaluation view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor, nn
+
+from sslkit.augmentations.horizontal_flip import HorizontalFlip
+from sslkit.augmentations.random_resized_crop import RandomResizedCrop
+from sslkit.datasets.images import Images
+from sslkit.evaluations.features import Features
+from sslkit.loader import Loader, Plan
+from sslkit.views import View
+
+
+class Split:
+    """One split as evaluations see it: its images, its name, and the view and workers that bring them to the network."""
+
+    def __init__(
+        self, images: Images, name: str, *, view: View, seed: int = 0, workers: int = 0, poll: Callable[[], None] = lambda: None
+    ) -> None:
+        self.images = images
+        self.name = name
+        self.view = view
+        self.seed = seed
+        self.workers = workers
+        self.poll = poll  # called at every batch; it stops the work by raising
+
+    def batches(self, batch_size: int) -> Iterator[Float32[Tensor, "n c s s"]]:
+        """The images in order, in the evaluation view."""
+        plan = Plan(len(self.images), min(batch_size, len(self.images)), self.seed, shuffle=False)
+        loader = Loader(self.images, [self.view], plan=plan, workers=self.workers, label="evaluate")
+        for batch in loader.batches(0, plan.batches_per_epoch):
+            self.poll()
+            yield batch.views[0]
+
+    def augmented_batches(self, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The images shuffled, cropped and flipped at random (arXiv:2002.05709, B.6), with their labels; the tail too."""
+        view = View([RandomResizedCrop(size=self.view.size), HorizontalFlip()])
+        plan = Plan(len(self.images), min(batch_size, len(self.images)), self.seed, shuffle=True, keep_tail=True)
+        loader = Loader(self.images, [view], plan=plan, workers=self.workers, label="probe")
+        first = epoch * plan.batches_per_epoch
+        for batch in loader.batches(first, first + plan.batches_per_epoch):
+            assert batch.labels is not None
+            self.poll()
+            yield batch.views[0], batch.labels
+
+
+class Pair:
+    """The two splits of an evaluation, for those that run the encoder themselves (`EvaluationImages`)."""
+
+    def __init__(self, train: Split, test: Split) -> None:
+        self.train = train
+        self.test = test
+        self.classes = train.images.classes
+        self.size = train.view.size
+
+    @property
+    def train_labels(self) -> Int64[np.ndarray, " n"] | None:
+        """Class indices of the training split."""
+        return self.train.images.labels
+
+    @property
+    def test_labels(self) -> Int64[np.ndarray, " n"] | None:
+        """Class indices of the test split."""
+        return self.test.images.labels
+
+    def train_batches(self, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Training images, augmented, with their labels."""
+        return self.train.augmented_batches(epoch, batch_size)
+
+    def test_batches(self, batch_size: int) -> Iterator[Tensor]:
+        """Test images in order."""
+        return self.test.batches(batch_size)
+
+
+@torch.no_grad()
+def embed(
+    encoder: nn.Module,
+    split: Split,
+    *,
+    device: torch.device | str = "cpu",
+    batch_size: int = 256,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Features:
+    """The features of a split, float32, by an encoder that is in eval mode.
+
+    Args:
+        encoder: images `(n, c, s, s)` -> `h (n, d)`.
+        split: what to embed.
+        device: where the encoder lies.
+        batch_size: images a forward pass.
+        progress: called with the number of images after each batch.
+    """
+    assert not encoder.training
+    rows: list[np.ndarray] = []
+    for images in split.batches(batch_size):
+        rows.append(encoder(images.to(device)).float().cpu().numpy())
+        progress(len(images))
+    return Features(np.concatenate(rows), split.images.labels, split.images.classes, split.name)

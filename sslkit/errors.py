@@ -1,0 +1,95 @@
+"""Every error that sslkit raises on purpose, and the suggestion that goes with a misspelt word.
+
+SslkitError                 something failed                           exit status 1
+├── CheckpointError         a checkpoint can't be written or read
+├── NonFiniteError          a loss is not a number; nothing was updated
+├── Stopped                 asked to stop; everything is saved          exit status 130
+└── UserError               what was handed in can't be used           exit status 2
+    ├── RecipeError         a recipe, with all its problems at once
+    ├── UnknownName         no component of a kind has this name
+    ├── ContractError       a class breaks the contract of its kind
+    ├── PluginError         an installed package can't be used
+    ├── DataError           images, labels or their folder
+    └── RunFolderError      a run folder that belongs to something else
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class SslkitError(Exception):
+    """Something failed; the message says where, what, and what is safe."""
+
+    exit_status = 1
+
+
+class CheckpointError(SslkitError):
+    """A checkpoint can't be written or read."""
+
+
+class NonFiniteError(SslkitError):
+    """A loss is not a finite number; raised before anything was updated."""
+
+
+class Stopped(SslkitError):
+    """The user asked to stop; everything is saved."""
+
+    exit_status = 130
+
+
+class UserError(SslkitError):
+    """What the user handed in can't be used."""
+
+    exit_status = 2
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong: `place` says where, `message` says what and the nearest right thing."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+class RecipeError(UserError):
+    """A recipe can't be used; holds all of its problems, one a line."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class UnknownName(UserError):
+    """No component of a kind has this name."""
+
+
+class ContractError(UserError):
+    """A class breaks the contract of its kind."""
+
+
+class PluginError(UserError):
+    """An installed package offers a component that can't be used."""
+
+
+class DataError(UserError):
+    """Images, labels or their folder can't be used."""
+
+
+class RunFolderError(UserError):
+    """A run folder holds something that must not be written over."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` Did you mean 'temperature'?` for a word close to a known one, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in one line, sorted: `adamw, lars, sgd`."""
+    return ", ".join(sorted(names)) or "none"

@@ -1,0 +1,157 @@
+"""What evaluations look at: the features of a split, or its images, with the labels that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from torch import Tensor
+
+from sslkit.errors import DataError
+
+Labels = Int64[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """The representations of a split, one row an image, as the frozen encoder gave them.
+
+    Args:
+        h: `(n, d)`, neither centred nor normalised.
+        labels: class indices `(n,)`, or None where the split has none.
+        classes: the name of each class, or None where the dataset names none.
+        split: the split's name, for messages.
+    """
+
+    h: Float32[np.ndarray, "n d"]
+    labels: Int64[np.ndarray, " n"] | None
+    classes: tuple[str, ...] | None
+    split: str
+
+    def __post_init__(self) -> None:
+        assert self.labels is None or len(self.labels) == len(self.h), "one label a row"
+
+
+@runtime_checkable
+class EvaluationImages(Protocol):
+    """The images of the two splits, for an evaluation that runs the encoder itself; the framework supplies it.
+
+    Batches are float32 `(n, c, h, w)` in [0, 1].
+    """
+
+    @property
+    def train_labels(self) -> Int64[np.ndarray, " n"] | None:
+        """Class indices of the training split, or None where it has none."""
+
+    @property
+    def test_labels(self) -> Int64[np.ndarray, " m"] | None:
+        """Class indices of the test split, in the order of `test_batches`, or None where it has none."""
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The name of each class, or None where the dataset names none."""
+
+    @property
+    def size(self) -> int:
+        """Height and width of the images, in pixels."""
+
+    def train_batches(self, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images, cropped and flipped at random, with their labels `(n,)`; all of the split once, the tail too.
+
+        Order and crops are a pure function of the run's seed and the epoch.
+        """
+
+    def test_batches(self, batch_size: int) -> Iterator[Tensor]:
+        """Images as they are seen in evaluation, in the split's order."""
+
+
+class LabelledPair(NamedTuple):
+    """The labels of both splits, and how many classes they are drawn from."""
+
+    train: Int64[np.ndarray, " n"]
+    test: Int64[np.ndarray, " m"]
+    num_classes: int
+
+
+def require_labels(features: Features, evaluation: str) -> Labels:
+    """The labels of a split.
+
+    Raises:
+        DataError: the split has none, or one of them is negative; the message names the split and the evaluation.
+    """
+    return _require(features.labels, f"split {features.split!r}", evaluation)
+
+
+def require_finite(features: Features, evaluation: str) -> None:
+    """Raise DataError, with the number of rows that are wrong, if a split's features hold a NaN or an infinity."""
+    num_wrong = int(np.count_nonzero(~np.isfinite(features.h).all(axis=1)))
+    if num_wrong:
+        raise DataError(
+            f"evaluate: {num_wrong} of the {len(features.h)} rows of features of the split {features.split!r} are not "
+            f"finite, and {evaluation!r} can't use them. The encoder has diverged."
+        )
+
+
+def labelled_features(train: Features, test: Features, evaluation: str) -> LabelledPair:
+    """The labels of two splits whose features are fit to be compared.
+
+    Raises:
+        DataError: a split is empty, has no labels, or features that are not finite; or the splits' classes differ.
+    """
+    assert train.h.shape[1] == test.h.shape[1], "both splits come from one encoder"
+    pair = require_labels(train, evaluation), require_labels(test, evaluation)
+    if train.classes is not None and test.classes is not None and train.classes != test.classes:
+        raise DataError(
+            f"evaluate: the splits {train.split!r} and {test.split!r} have different classes "
+            f"({_shown(train.classes)} and {_shown(test.classes)}), and {evaluation!r} needs the same in both."
+        )
+    for features in (train, test):
+        require_finite(features, evaluation)
+    return _pair(*pair, train.classes or test.classes, evaluation)
+
+
+def labelled_images(images: EvaluationImages, evaluation: str) -> LabelledPair:
+    """The labels of the two splits of `images`.
+
+    Raises:
+        DataError: a split is empty or has no labels.
+    """
+    train = _require(images.train_labels, "training split", evaluation)
+    test = _require(images.test_labels, "test split", evaluation)
+    return _pair(train, test, images.classes, evaluation)
+
+
+def _require(labels: Labels | None, split: str, evaluation: str) -> Labels:
+    if labels is None:
+        raise DataError(
+            f"evaluate: the {split} has no labels, and {evaluation!r} needs them. Choose splits that have labels with "
+            f"'train' and 'test' of this evaluation, or remove it from the recipe."
+        )
+    if len(labels) == 0:
+        raise DataError(f"evaluate: the {split} has no images, and {evaluation!r} needs at least one.")
+    if labels.min() < 0:
+        raise DataError(
+            f"evaluate: the {split} has {np.count_nonzero(labels < 0)} images without a label (label {labels.min()}), "
+            f"and {evaluation!r} needs one for each. Choose a split of labelled images."
+        )
+    return labels
+
+
+def _pair(
+    train: Int64[np.ndarray, " n"], test: Int64[np.ndarray, " m"], classes: Sequence[str] | None, evaluation: str
+) -> LabelledPair:
+    """A class that only the test split has counts as a class; nothing can learn it, so its images are errors."""
+    highest = int(max(train.max(), test.max()))
+    if classes is not None and highest >= len(classes):
+        raise DataError(
+            f"evaluate: there is a label {highest}, but only {len(classes)} classes ({_shown(classes)}), which "
+            f"{evaluation!r} numbers from 0."
+        )
+    return LabelledPair(train, test, highest + 1 if classes is None else len(classes))
+
+
+def _shown(classes: Sequence[str]) -> str:
+    return ", ".join(classes[:5]) + (f", ... {len(classes)} in all" if len(classes) > 5 else "")

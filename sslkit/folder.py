@@ -1,0 +1,125 @@
+"""The run folder: what a run leaves behind, and whether a new run may use it.
+
+recipe.toml  resolved.toml
+metrics.jsonl               a line a logged step: functions of recipe, seed and step only
+timing.jsonl                what depends on the clock
+results.json                every evaluation with its protocol
+checkpoints/last.safetensors  checkpoints/epoch_0100.safetensors
+encoder.safetensors         f alone
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sslkit import toml
+from sslkit.checkpoint import write
+from sslkit.errors import RunFolderError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run folder, and the small files in it."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints lie."""
+        return self.path / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.checkpoints / "last.safetensors"
+
+    @property
+    def encoder(self) -> Path:
+        """The trained encoder."""
+        return self.path / "encoder.safetensors"
+
+    @property
+    def results(self) -> Path:
+        """Every evaluation."""
+        return self.path / "results.json"
+
+    @property
+    def resolved(self) -> Path:
+        """The resolved recipe; a folder with this file is a run folder."""
+        return self.path / "resolved.toml"
+
+    def claim(self, *, differences: Callable[[Mapping[str, Any]], list[str]]) -> bool:
+        """Whether the folder holds this very run already; RunFolderError if it holds something else.
+
+        `differences` compares the resolved recipe that lies here with the one that is about to run.
+        """
+        if not self.path.exists():
+            return False
+        if not self.path.is_dir():
+            raise RunFolderError(f"{self.path}: is a file, and a run needs a folder. Name another with -o FOLDER.")
+        if not self.resolved.exists():
+            if any(self.path.iterdir()):
+                raise RunFolderError(f"{self.path}: is not empty and no run of sslkit. Name another folder with -o FOLDER.")
+            return False
+        theirs, _ = toml.parse(self.resolved.read_text(encoding="utf-8"), source=str(self.resolved))
+        if differing := differences(theirs):
+            shown = "\n".join(f"  {line}" for line in differing)
+            raise RunFolderError(
+                f"{self.path}: holds a run of another recipe:\n{shown}\n"
+                f"Start anew beside it with --fresh, or name another folder with -o FOLDER."
+            )
+        return True
+
+    def beside(self) -> RunFolder:
+        """The first of NAME, NAME-2, NAME-3, ... that does not exist."""
+        number, path = 2, self.path
+        while path.exists():
+            path = self.path.with_name(f"{self.path.name}-{number}")
+            number += 1
+        return RunFolder(path)
+
+    def create(self, *, recipe: str, resolved: str) -> None:
+        """Make the folder with both forms of the recipe."""
+        write(self.path / "recipe.toml", recipe.encode())
+        write(self.resolved, resolved.encode())
+
+    def append(self, name: str, record: Mapping[str, Any]) -> None:
+        """Add one line to a `.jsonl` file."""
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def truncate(self, name: str, *, step: int) -> None:
+        """Drop the lines of a `.jsonl` file that were written after a step, and a line that was cut off."""
+        path = self.path / name
+        if path.exists():
+            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+            write(path, "".join(f"{line}\n" for line in kept).encode())
+
+    def write_results(self, results: Sequence[Mapping[str, Any]], *, finished: bool) -> None:
+        """Write results.json whole."""
+        content = {"finished": finished, "results": list(results)}
+        write(self.results, (json.dumps(content, indent=1) + "\n").encode())
+
+    def read_results(self) -> tuple[list[dict[str, Any]], bool]:
+        """The results written so far, and whether the run is finished."""
+        if not self.results.exists():
+            return [], False
+        content = json.loads(self.results.read_text(encoding="utf-8"))
+        return content["results"], content["finished"]
+
+    def probe(self) -> None:
+        """Fail now rather than after hours: the folder can be made and written to."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write(self.path / ".probe", b"sslkit")
+        (self.path / ".probe").unlink()
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")

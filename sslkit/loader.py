@@ -1,0 +1,164 @@
+"""Loader: which images make up which batch, and the workers that prepare their views."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sslkit import draws
+from sslkit.datasets.images import Images
+from sslkit.errors import SslkitError, UserError
+from sslkit.views import View, prepare
+
+_PREFETCH = 2  # parts that each worker prepares ahead
+_SHARED_MEMORY = Path("/dev/shm")  # where Linux keeps it
+
+
+@lru_cache(maxsize=2)
+def _order(num_images: int, seed: int, epoch: int) -> Int64[np.ndarray, " n"]:
+    return draws.shuffled(num_images, seed, "order", epoch)
+
+
+class Batch(NamedTuple):
+    """One batch: `views`, each `(n, c, s, s)` float32 in [0, 1] and channels-last; row i of all is image `indices[i]`."""
+
+    views: list[Tensor]
+    labels: Tensor | None
+    indices: Int64[Tensor, " n"]
+
+
+class Plan(NamedTuple):
+    """Which images make up which batch: a pure function of its fields.
+
+    Training shuffles each epoch and drops its tail, unless `keep_tail`; without `shuffle` images come in order, the tail too.
+    """
+
+    num_images: int
+    batch_size: int
+    seed: int = 0
+    shuffle: bool = True
+    keep_tail: bool = False
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        if self.shuffle and not self.keep_tail:
+            return self.num_images // self.batch_size
+        return math.ceil(self.num_images / self.batch_size)
+
+    def indices(self, step: int) -> Int64[np.ndarray, " n"]:
+        """The images of a step, counted from the start of training."""
+        epoch, batch = divmod(step, self.batches_per_epoch)
+        rows = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+        if self.shuffle:
+            return _order(self.num_images, self.seed, epoch)[rows]
+        return np.arange(self.num_images, dtype=np.int64)[rows]
+
+
+class Loader:
+    """Batches of views for steps `start`, `start + 1`, ... `stop - 1`.
+
+    The views of an image depend on (seed, epoch, index, view) alone: not on the batch, and not on `workers`. Workers write
+    parts of a batch into a ring of shared slots and send back which slot it is; a batch is valid until the one after the next
+    is asked for.
+
+    Args:
+        images: where they come from.
+        views: what is made of each.
+        plan: which images make up which batch.
+        workers: processes that prepare views beside the training; 0 prepares them in this one.
+        label: a word of the address, so that training and evaluation draw different numbers.
+    """
+
+    def __init__(
+        self, images: Images, views: Sequence[View], *, plan: Plan, workers: int = 0, label: str = "views", parts: int = 4
+    ) -> None:
+        self.images = images
+        self.views = list(views)
+        self.plan = plan
+        self.workers = workers
+        self.label = label
+        self.parts = parts if workers else 1
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """The batches of these steps."""
+        slots = 2 + math.ceil(self.workers * _PREFETCH / self.parts)
+        self._check_shared_memory(slots)
+        ring = [self._slot(shared=self.workers > 0) for _ in range(slots)]
+        tasks = _Tasks(self, ring)
+        order = ((step, part, step % slots) for step in range(start, stop) for part in range(self.parts))
+        options: Mapping[str, Any] = {"prefetch_factor": _PREFETCH} if self.workers else {}
+        loader = DataLoader(
+            tasks, sampler=order, batch_size=None, num_workers=self.workers, worker_init_fn=_start_worker, **options
+        )
+        for count, (step, slot, error) in enumerate(loader):
+            if error is not None:
+                raise error
+            if count % self.parts == self.parts - 1:
+                yield self._batch(step, ring[slot])
+
+    def _check_shared_memory(self, slots: int) -> None:
+        """A worker that writes to a full /dev/shm dies without a word (SIGBUS), so look before."""
+        pixels = sum(view.size**2 for view in self.views)
+        needed = slots * self.plan.batch_size * pixels * self.images.channels * 4
+        if self.workers and _SHARED_MEMORY.is_dir() and needed > (free := shutil.disk_usage(_SHARED_MEMORY).free):
+            raise UserError(
+                f"data.workers: {self.workers} workers need {needed / 2**20:.0f} MiB of shared memory, and {_SHARED_MEMORY} "
+                f"has {free / 2**20:.0f} MiB free. Set data.workers = 0, or give more of it (docker: --shm-size)."
+            )
+
+    def _slot(self, *, shared: bool) -> list[Tensor]:
+        n, c = self.plan.batch_size, self.images.channels
+        slot = [torch.zeros(n, view.size, view.size, c) for view in self.views]
+        return [tensor.share_memory_() for tensor in slot] if shared else slot  # type: ignore[no-untyped-call]
+
+    def _batch(self, step: int, slot: list[Tensor]) -> Batch:
+        indices = self.plan.indices(step)
+        labels = None if self.images.labels is None else torch.from_numpy(self.images.labels[indices])
+        views = [tensor[: len(indices)].permute(0, 3, 1, 2) for tensor in slot]
+        return Batch(views, labels, torch.from_numpy(indices))
+
+
+Done = tuple[int, int, SslkitError | None]
+
+
+class _Tasks(Dataset[Done]):
+    """One item is (step, part, slot): write that part of the step's views into the slot, and say which it was.
+
+    An error of ours is sent back as it is: torch would wrap it into the worker's traceback.
+    """
+
+    def __init__(self, loader: Loader, ring: list[list[Tensor]]) -> None:
+        self.loader = loader
+        self.ring = ring
+
+    def __getitem__(self, task: tuple[int, int, int]) -> Done:
+        step, part, slot = task
+        loader, plan = self.loader, self.loader.plan
+        indices = plan.indices(step)
+        bounds = np.linspace(0, len(indices), loader.parts + 1).astype(int)
+        rows = slice(bounds[part], bounds[part + 1])
+        address = (plan.seed, loader.label, step // plan.batches_per_epoch)
+        out = [tensor.numpy()[rows] for tensor in self.ring[slot]]
+        try:
+            if rows.start < rows.stop:
+                prepare(loader.images, loader.views, indices[rows], address=address, out=out)
+        except SslkitError as error:
+            return step, slot, error
+        return step, slot, None
+
+
+def _start_worker(_: int) -> None:
+    cv2.setNumThreads(0)  # a worker is one thread; OpenCV's own would fight the training for the cores
+    torch.set_num_threads(1)

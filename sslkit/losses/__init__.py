@@ -1,0 +1,15 @@
+"""Losses: projections of the views -> one scalar.
+
+A loss is called with `z1, z2`, each `(n, k)`, row i of both from image i; one that declares `zs` instead gets the list of all
+views. It may declare `labels (n,)` and `indices (n,)`. It sees the whole global batch and returns a scalar, or
+`(scalar, {name: detached scalar})` to have more numbers logged. A loss with parameters of its own is a torch module.
+"""
+
+from sslkit.registry import Registry
+
+registry = Registry(
+    kind="losses",
+    one="loss",
+    builtins={"nt_xent": "sslkit.losses.nt_xent:NTXent"},
+    calls={"__call__": ("z1", "z2", "zs", "labels", "indices")},
+)

@@ -1,0 +1,121 @@
+"""Problems: pydantic's findings as sentences of ours, each with the place it speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from sslkit.errors import did_you_mean, listed
+
+Path = tuple[str | int, ...]
+
+_KINDS = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "int_parsing": "an integer",
+    "float_type": "a number",
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "path_type": "a path",
+    "path_exact_type": "a path",
+    "finite_number": "a finite number",
+    "dict_type": "a table",
+}
+_BOUNDS = {
+    "greater_than": ("greater than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+class Places:
+    """Where each key of a recipe stands: a line of the file, or the `--set` that gave it."""
+
+    def __init__(self, source: str, lines: Mapping[Path, int]) -> None:
+        self._source = source
+        self._lines = lines
+        self._marks: dict[Path, str] = {}
+
+    def mark(self, path: Path, place: str) -> None:
+        """Say that a key came from somewhere else than the file."""
+        self._marks[path] = place
+
+    def of(self, path: Path) -> str:
+        """The place of a key, or of the nearest thing around it that has one."""
+        for length in range(len(path), 0, -1):
+            prefix = path[:length]
+            if prefix in self._marks:
+                return self._marks[prefix]
+            if prefix in self._lines:
+                return f"{self._source}:{self._lines[prefix]}"
+        return self._source
+
+
+def problems_of(
+    error: ValidationError, given: Mapping[str, Any], *, known: Sequence[str], owner: str
+) -> Iterator[tuple[Path, str]]:
+    """(path inside the section, sentence) for each thing that is wrong; a union's findings are joined by `or`."""
+    gathered: dict[Path, list[str]] = {}
+    for finding in error.errors(include_url=False):
+        path = _existing(finding["loc"], given)
+        sentence = _sentence(finding, known=known, owner=owner)
+        if sentence not in gathered.setdefault(path, []):
+            gathered[path].append(sentence)
+    for path, sentences in gathered.items():
+        value = _at(given, path)
+        shown = "" if value is _ABSENT or not sentences[0].startswith("must") else f", is {_show(value)}"
+        suggestion = "".join(sentence.partition(" Did you")[1] + sentence.partition(" Did you")[2] for sentence in sentences)
+        joined = " or ".join(sentence.partition(" Did you")[0].removesuffix(".") for sentence in sentences)
+        yield path, f"{joined.replace(' or must be ', ' or ')}{shown}.{suggestion}"
+
+
+_ABSENT = object()
+
+
+def _at(given: Any, path: Path) -> Any:
+    for key in path:
+        try:
+            given = given[key]
+        except (KeyError, IndexError, TypeError):
+            return _ABSENT
+    return given
+
+
+def _existing(location: Sequence[str | int], given: Mapping[str, Any]) -> Path:
+    """The part of pydantic's location that stands in the recipe; the rest names branches of a union."""
+    path: Path = ()
+    for key in location:
+        if path and _at(given, (*path, key)) is _ABSENT:
+            break
+        path = (*path, key)
+    return path
+
+
+def _show(value: Any) -> str:
+    text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _sentence(finding: Any, *, known: Sequence[str], owner: str) -> str:
+    kind, context, key = finding["type"], finding.get("ctx", {}), finding["loc"][-1]
+    sentence = f"must be otherwise: {finding['msg'].removesuffix('.')}"
+    if kind == "extra_forbidden":
+        near = did_you_mean(str(key), known)
+        sentence = f"{owner} has no such parameter.{near or f' It has: {listed(known)}.'}"
+    elif kind == "missing":
+        sentence = f"must hold {key + 1} values" if isinstance(key, int) else f"is missing; {owner} can't do without it."
+    elif kind in _KINDS:
+        sentence = f"must be {_KINDS[kind]}"
+    elif kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        sentence = f"must be {words} {context[bound]:g}"
+    elif kind == "literal_error":
+        choices = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        near = did_you_mean(str(finding["input"]), choices)
+        sentence = f"must be {context['expected']}{'.' + near if near else ''}"
+    return sentence

@@ -1,0 +1,72 @@
+"""What follows from a recipe before it runs: steps, learning rate, parameters, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from sslkit import build
+from sslkit.errors import DataError
+from sslkit.recipe import Recipe
+from sslkit.run import facts
+from sslkit.train import set_lr
+
+
+def derived(recipe: Recipe) -> Iterator[str]:
+    """One line a fact."""
+    try:
+        images = build.images(recipe, recipe.data.options["split"], limit=True)
+    except DataError as error:
+        channels = build.channels_of(recipe)
+        yield f"data: {error}"
+        yield "steps, peak lr and warm-up follow from the number of images"
+    else:
+        channels = images.channels
+        numbers = facts(recipe, len(images))
+        yield f"data: {numbers.num_images} images, {numbers.steps_per_epoch} steps an epoch"
+        yield f"steps: {numbers.steps}, {numbers.warmup_steps} of them warm-up"
+        yield f"peak lr: {numbers.peak_lr:g}"
+    with torch.device("meta"):
+        method = build.method(recipe, in_channels=channels)
+    for name in ("backbone", "head", "loss"):
+        module = getattr(method, name, None)
+        if isinstance(module, nn.Module):
+            yield f"{name}: {sum(p.numel() for p in module.parameters()):,} parameters"
+    parts = memory(recipe, method, channels=channels)
+    total = sum(parts.values())
+    yield f"memory of a step without the loss, estimated: {total / 2**30:.2f} GiB"
+    for name, size in parts.items():
+        yield f"  {name}: {size / 2**20:,.0f} MiB"
+
+
+def memory(recipe: Recipe, method: nn.Module, *, channels: int) -> dict[str, int]:
+    """Bytes that a step keeps, counted by going through one on torch's meta device, which computes shapes only.
+
+    What the loss keeps and what kernels need for a moment is not counted.
+    """
+    kept: dict[int, int] = {}
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        kept[id(tensor.untyped_storage())] = tensor.untyped_storage().nbytes()
+        alive.append(tensor)
+        return tensor
+
+    alive: list[torch.Tensor] = []  # so that no id is used twice
+    shapes = [(recipe.train.batch_size, channels, size, size) for size in (build.view(view).size for view in recipe.views)]
+    views = [torch.empty(shape, device="meta").to(memory_format=torch.channels_last) for shape in shapes]
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        outputs = method.project(views)  # type: ignore[operator]
+    torch.stack([output.sum() for output in outputs]).sum().backward()  # type: ignore[no-untyped-call]
+    optimizer = build.optimizer(recipe, method, lr=1.0)
+    set_lr(optimizer, 1.0)
+    optimizer.step()
+    weights = sum(tensor.nbytes for tensor in (*method.parameters(), *method.buffers()))
+    buffers = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
+    return {
+        "weights and gradients": weights + sum(p.numel() * p.element_size() for p in method.parameters()),
+        "optimizer": sum(buffer.nbytes for buffer in buffers),
+        "views": sum(view.nbytes for view in views),
+        "activations": sum(kept.values()),
+    }

@@ -1,0 +1,161 @@
+"""Signature -> contract and pydantic model: what a component takes from the framework, and what from the recipe.
+
+Positional parameters come from the framework; keyword-only parameters come from the recipe. Everything that is said about a
+component (its check, its schema, its table in the docs, the "did you mean" list) is read off here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from sslkit.errors import ContractError, listed
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_Kind = inspect.Parameter
+
+
+def written(component: type, method: str) -> FunctionType | None:
+    """The function that someone wrote for a method, or none where a class only inherits torch's or Python's own.
+
+    A torch module is called through `forward`, so that is what `__call__` means for one.
+    """
+    for owner in component.__mro__:
+        if owner.__module__.split(".")[0] in ("torch", "typing", "builtins"):
+            continue
+        for name in ("forward", "__call__") if method == "__call__" else (method,):
+            if isinstance(vars(owner).get(name), FunctionType):
+                return vars(owner)[name]
+    return None
+
+
+def constructor(component: type) -> FunctionType | None:
+    """The `__init__` that someone wrote, or none if the class takes no parameters."""
+    return written(component, "__init__")
+
+
+def _parameters(function: Callable[..., Any] | None) -> list[inspect.Parameter]:
+    if function is None:
+        return []
+    parameters = list(inspect.signature(function).parameters.values())
+    return parameters[1:] if parameters and parameters[0].name == "self" else parameters
+
+
+def keyword_only(component: type) -> dict[str, inspect.Parameter]:
+    """The parameters that a recipe fills, with resolved annotations."""
+    init = constructor(component)
+    found = {p.name: p for p in _parameters(init) if p.kind is _Kind.KEYWORD_ONLY}
+    if not found or init is None:
+        return {}
+    annotated = SimpleNamespace(__annotations__={k: p.annotation for k, p in found.items()})
+    hints = typing.get_type_hints(annotated, globalns=inspect.unwrap(init).__globals__, include_extras=True)
+    return {name: parameter.replace(annotation=hints[name]) for name, parameter in found.items()}
+
+
+def declared(function: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of what the framework offers that a function declares."""
+    names = {p.name for p in _parameters(function)}
+    return {name: value for name, value in offered.items() if name in names}
+
+
+def check_contract(
+    component: type,
+    *,
+    kind: str,
+    offered: Sequence[str],
+    calls: Mapping[str, Sequence[str]],
+    takes: Mapping[str, int],
+    reserved: Sequence[str],
+) -> None:
+    """Raise ContractError, with both signatures, if a class asks for more than its kind offers.
+
+    `offered` are the constructor's parameters that the framework fills; `calls` the methods of which a component may declare
+    any of the names ("*": and outputs under names of its own); `takes` the methods called with that many arguments in order;
+    `reserved` the recipe keys that belong to the framework.
+    """
+    label = f"{component.__module__}.{component.__qualname__}"
+    init = constructor(component)
+    if init is not None:
+        own = [p for p in _parameters(init) if p.kind is not _Kind.KEYWORD_ONLY]
+        _check_names(init, own, offered, label=label, kind=kind)
+    for method, names in calls.items():
+        function = _required(component, method, names, label=label, kind=kind)
+        _check_names(function, _parameters(function), names, label=label, kind=kind)
+    for method, count in takes.items():
+        _check_count(_required(component, method, ["..."] * count, label=label, kind=kind), count, label=label)
+    _check_keywords(component, label=label, reserved=reserved)
+
+
+def _required(component: type, method: str, names: Sequence[str], *, label: str, kind: str) -> FunctionType:
+    function = written(component, method)
+    if function is None:
+        raise ContractError(f"{label}: {kind} are called as {_signature(method, names)}, which it does not define.")
+    return function
+
+
+def _signature(method: str, names: Sequence[str]) -> str:
+    return f"{method}({', '.join(['self', *names])})"
+
+
+def _check_names(
+    function: FunctionType, parameters: Sequence[inspect.Parameter], names: Sequence[str], *, label: str, kind: str
+) -> None:
+    for parameter in parameters:
+        outputs = "*" in names and parameter.default is _Kind.empty and parameter.kind is not _Kind.VAR_KEYWORD
+        if parameter.name in names or outputs:
+            continue
+        raise ContractError(
+            f"{label}: {function.__name__}{inspect.signature(function)} asks for {parameter.name!r}, which the framework "
+            f"does not offer to {kind}. It offers {_signature(function.__name__, names)}; a component may declare fewer of "
+            f"these, and its own parameters stand after a '*' in __init__."
+        )
+
+
+def _check_count(function: FunctionType, count: int, *, label: str) -> None:
+    try:
+        inspect.signature(function).bind(*[None] * (count + 1))
+    except TypeError as error:
+        raise ContractError(
+            f"{label}: {function.__name__}{inspect.signature(function)} can't be called as "
+            f"{_signature(function.__name__, ['...'] * count)}: {error}."
+        ) from error
+
+
+def _check_keywords(component: type, *, label: str, reserved: Sequence[str]) -> None:
+    from pydantic import BaseModel
+
+    for parameter in _parameters(constructor(component)):
+        if parameter.kind is not _Kind.KEYWORD_ONLY:
+            continue
+        name = parameter.name
+        if name == "name" or name.startswith("_") or hasattr(BaseModel, name):
+            raise ContractError(f"{label}: a parameter may not be called {name!r}; recipes and pydantic use that name.")
+        if name in reserved:
+            raise ContractError(f"{label}: {name!r} belongs to the framework (reserved here: {listed(reserved)}).")
+        if parameter.annotation is _Kind.empty:
+            raise ContractError(f"{label}: parameter {name!r} needs a type, for instance '{name}: float = 1.0'.")
+    try:
+        keyword_only(component)
+    except Exception as error:
+        raise ContractError(f"{label}: a parameter's type can't be resolved: {error}.") from error
+
+
+def model_of(component: type, *, name: str, options: Mapping[str, tuple[Any, Any]]) -> type[BaseModel]:
+    """The pydantic model of a component's recipe section: its keyword-only parameters, and the framework's `options`.
+
+    An option that the component declares itself (`p` of an augmentation) takes the component's type and default.
+    """
+    from pydantic import ConfigDict, create_model
+
+    fields: dict[str, Any] = {}
+    for key, (annotation, default) in options.items():
+        fields[key] = (annotation, default)
+    for key, parameter in keyword_only(component).items():
+        fields[key] = (parameter.annotation, ... if parameter.default is _Kind.empty else parameter.default)
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, validate_default=True, title=name)
+    return create_model(component.__name__, __config__=config, __doc__=inspect.getdoc(component), **fields)

@@ -1,0 +1,112 @@
+"""Smoke: the same recipe with the same components, shrunk to minutes, on images that are drawn here.
+
+Training, a stop, the resume, and every evaluation are gone through; the numbers mean nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sslkit import gradient
+from sslkit.build import channels_of
+from sslkit.datasets.images import Images
+from sslkit.datasets.shapes import Shapes
+from sslkit.errors import Stopped
+from sslkit.folder import RunFolder
+from sslkit.progress import Reporter
+from sslkit.recipe import Part, Recipe
+from sslkit.run import Run
+from sslkit.signals import StopRequest
+
+BATCH_SIZE = 4
+STEPS_PER_EPOCH = 2
+EPOCHS = 2
+TEST_IMAGES = 10
+
+
+def shrunk(recipe: Recipe) -> Recipe:
+    """The recipe with few images, steps and neighbours; components, sizes and optimizer stay as they are."""
+    train = recipe.train.model_copy(
+        update={
+            "epochs": EPOCHS,
+            "batch_size": BATCH_SIZE,
+            "warmup_epochs": min(recipe.train.warmup_epochs, 1.0),
+            "log_every": 1,
+            "checkpoint_every_epochs": 1,
+        }
+    )
+    data = dataclasses.replace(recipe.data, options={**recipe.data.options, "limit": BATCH_SIZE * STEPS_PER_EPOCH})
+    return dataclasses.replace(recipe, train=train, data=data, evaluate=tuple(_shorter(part) for part in recipe.evaluate))
+
+
+def _shorter(part: Part) -> Part:
+    """An evaluation whose `epochs` is 1 and whose `k` fits the few images; those names mean the same everywhere."""
+    parameters = {key: _fewer(key, value) for key, value in part.parameters.items()}
+    labels = part.options["labels_per_class"]
+    return dataclasses.replace(
+        part, parameters=parameters, options={**part.options, "labels_per_class": labels and 1, "every_epochs": 1}
+    )
+
+
+def _fewer(key: str, value: Any) -> Any:
+    if key == "epochs":
+        return 1
+    if key == "k":
+        return min(value, TEST_IMAGES) if isinstance(value, int) else tuple(min(k, TEST_IMAGES) for k in value)
+    return value
+
+
+class StandIns:
+    """Shapes of the form of the recipe's images: as many channels, about as large, labelled, for any split."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.channels = channels_of(recipe)
+        size = max(view[0].parameters.get("size", 32) for view in recipe.views)
+        self.size = size if size <= 32 else round(size / 0.875)
+
+    def __call__(self, split: str) -> Images:
+        """The stand-in for one split; splits of other names share no images."""
+        return Shapes("train", num_images=2 * TEST_IMAGES, size=self.size, channels=self.channels, seed=len(split))
+
+
+def smoke(recipe: Recipe, *, report: Reporter) -> list[Mapping[str, Any]]:
+    """Go through all of a recipe in a folder that is thrown away; gives the results, which mean nothing."""
+    small, images = shrunk(recipe), StandIns(recipe)
+    report.say(f"smoke test of {recipe.name}: the same components at the same size, on drawn images, a few steps.")
+    with tempfile.TemporaryDirectory(prefix="sslkit-smoke-") as folder:
+        target = RunFolder(Path(folder))
+        stopping = StopRequest()
+        first = Run(small, target, report=report, stop=stopping, open_images=images)
+        if recipe.train.precision == "bf16":
+            _try_autocast(first, report)
+        stopping.asked = True  # as if Ctrl-C had been pressed during the first step
+        try:
+            first.complete()
+        except Stopped:
+            report.say("stopped after the first step, as intended; now the resume")
+        Run(small, target, report=report, stop=StopRequest(), open_images=images).complete()
+        results, finished = target.read_results()
+        assert finished
+    return list(results)
+
+
+def _try_autocast(run: Run, report: Reporter) -> None:
+    """One tiny batch under bf16 autocast, whatever this machine computes the rest in."""
+    batch = next(run.loader.batches(0, 1))
+    small = batch._replace(
+        views=[view[:2] for view in batch.views],
+        labels=None if batch.labels is None else batch.labels[:2],
+        indices=batch.indices[:2],
+    )
+    before = {name: tensor.clone() for name, tensor in run.method.state_dict().items()}
+    loss, _ = gradient.whole(run.method, small, 0, seed=0, device=run.device, precision="bf16")
+    run.optimizer.zero_grad()
+    run.method.load_state_dict(before)
+    assert torch.isfinite(loss)
+    report.say("bf16 autocast: one batch of two images went through")

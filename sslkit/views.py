@@ -1,0 +1,112 @@
+"""Views: what is done to images before a network sees them, each number of it drawn at an address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+
+from sslkit import draws
+from sslkit.datasets.images import Images
+from sslkit.draws import Draw
+
+_CHUNK_BYTES = 1 << 20  # images are worked on in chunks that stay in a core's cache
+
+
+class Operation(NamedTuple):
+    """One operation of a view: `address` tells its draws from others', `p` is the share of images it is applied to."""
+
+    apply: Any
+    address: str
+    p: float = 1.0
+
+
+class View:
+    """A crop and the operations after it, applied to images at addressed draws.
+
+    An operation's address is its name and its occurrence in the list, so that adding another one does not move its numbers.
+
+    Args:
+        operations: the crop first; `(name, object)` pairs, or objects, whose class is then the name.
+        p: the share of images each operation is applied to; without it an operation's own `p`, else 1.
+    """
+
+    def __init__(self, operations: Sequence[Any], *, p: Sequence[float] | None = None) -> None:
+        named = [one if isinstance(one, tuple) else (type(one).__name__, one) for one in operations]
+        names = [name for name, _ in named]
+        addresses = [f"{name}#{names[:i].count(name)}" for i, name in enumerate(names)]
+        shares = p if p is not None else [getattr(one, "p", 1.0) for _, one in named]
+        self.crop, *self.operations = (
+            Operation(one, address, share) for (_, one), address, share in zip(named, addresses, shares, strict=True)
+        )
+        self.size: int = self.crop.apply.size
+
+    def boxes(self, sizes: Int64[np.ndarray, "n 2"], samples: draws.Samples, *address: int | str) -> Int64[np.ndarray, "n 4"]:
+        """The crop's boxes (top, left, height, width), in pixels of images of these sizes."""
+        boxes: Int64[np.ndarray, "n 4"] = self.crop.apply.boxes(sizes, Draw(samples, *address, self.crop.address))
+        return boxes
+
+    def apply(
+        self,
+        images: Sequence[UInt8[np.ndarray, "_h _w c"]],
+        boxes: Int64[np.ndarray, "n 4"],
+        samples: draws.Samples,
+        *address: int | str,
+    ) -> Float32[np.ndarray, "n s s c"]:
+        """Crop the boxes out and apply the operations."""
+        out: Float32[np.ndarray, "n s s c"] = self.crop.apply(list(images), boxes)
+        for operation in self.operations:
+            draw = Draw(samples, *address, operation.address)
+            if operation.p >= 1:
+                out = operation.apply(out, draw)
+                continue
+            chosen = Draw(samples, *address, operation.address, "p").chance(operation.p)
+            if chosen.any():
+                out[chosen] = operation.apply(out[chosen], draw.rows(chosen))
+        return out
+
+
+def prepare(
+    images: Images,
+    views: Sequence[View],
+    indices: Int64[np.ndarray, " n"],
+    *,
+    address: tuple[int | str, ...],
+    out: Sequence[Float32[np.ndarray, "n _s _s c"]],
+) -> None:
+    """Write the views of some images into `out`, one array a view; each image is read once for all views."""
+    largest = max(view.size for view in views)
+    chunk = max(1, _CHUNK_BYTES // (4 * largest * largest * images.channels))
+    sizes = images.sizes(indices)
+    boxes = [view.boxes(sizes, indices, *address, number) for number, view in enumerate(views)]
+    for start in range(0, len(indices), chunk):
+        rows = slice(start, start + chunk)
+        pixels = []
+        for row in range(start, min(start + chunk, len(indices))):
+            reduction = _reduction([(view.size, box[row]) for view, box in zip(views, boxes, strict=True)])
+            pixels.append(images.read(int(indices[row]), reduction))
+        for number, view in enumerate(views):
+            scaled = _scaled(boxes[number][rows], sizes[rows], pixels)
+            out[number][rows] = view.apply(pixels, scaled, indices[rows], *address, number)
+
+
+def _reduction(crops: Sequence[tuple[int, Int64[np.ndarray, " 4"]]]) -> int:
+    """The largest reduction at which every box still has at least as many pixels as its view."""
+    spare = min(min(int(box[2]), int(box[3])) / size for size, box in crops)
+    return max(factor for factor in (1, 2, 4, 8) if factor == 1 or factor <= spare)
+
+
+def _scaled(
+    boxes: Int64[np.ndarray, "n 4"], sizes: Int64[np.ndarray, "n 2"], pixels: Sequence[UInt8[np.ndarray, "_h _w c"]]
+) -> Int64[np.ndarray, "n 4"]:
+    """Boxes in the pixels of the images as they were read, where a decoder has reduced them."""
+    read = np.array([image.shape[:2] for image in pixels], dtype=np.int64)  # (n, 2)
+    if (read == sizes).all():
+        return boxes
+    ratio = np.tile(read / sizes, 2)  # (n, 4)
+    scaled = np.maximum(np.round(boxes * ratio), [0, 0, 1, 1]).astype(np.int64)
+    scaled[:, :2] = np.minimum(scaled[:, :2], read - 1)
+    scaled[:, 2:] = np.minimum(scaled[:, 2:], read - scaled[:, :2])
+    return scaled

@@ -1,0 +1,334 @@
+import gzip
+import hashlib
+import pickle
+import tarfile
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+import torchvision
+
+from sslkit.datasets import registry
+from sslkit.datasets.cifar10 import CIFAR10
+from sslkit.datasets.cifar100 import CIFAR100
+from sslkit.datasets.fashion_mnist import FashionMNIST
+from sslkit.datasets.idx import read_idx
+from sslkit.datasets.image_folder import ImageFolder
+from sslkit.datasets.imagenet import ImageNet
+from sslkit.datasets.mnist import MNIST
+from sslkit.datasets.stl10 import STL10
+from sslkit.errors import DataError
+
+RNG = np.random.default_rng(0)
+
+
+def message(call, *args, **kwargs):
+    with pytest.raises(DataError) as caught:
+        call(*args, **kwargs)
+    return str(caught.value)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    """No test touches the network."""
+
+    def refuse(*_args, **_kwargs):
+        raise urllib.error.URLError("no network here")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+
+
+def idx(array):
+    """The bytes of an idx file, spelt out: two zeros, the type, the axes, their lengths, the values."""
+    lengths = b"".join(length.to_bytes(4, "big") for length in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + lengths + array.tobytes()
+
+
+def put_mnist(folder, *, pack=lambda data: data, ending="", counts=(5, 3)):
+    folder.mkdir(parents=True, exist_ok=True)
+    images = {}
+    for stem, count in zip(("train", "t10k"), counts, strict=True):
+        images[stem] = RNG.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        (folder / f"{stem}-images-idx3-ubyte{ending}").write_bytes(pack(idx(images[stem])))
+        (folder / f"{stem}-labels-idx1-ubyte{ending}").write_bytes(pack(idx(np.arange(count, dtype=np.uint8))))
+    return images
+
+
+def md5(path):
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def put_cifar(root, monkeypatch, *, of, folder, batches, meta, key, names):
+    """The folder that torchvision expects, with a few images in it, of which we declare the md5."""
+    source = getattr(torchvision.datasets, of)
+    place = root / folder
+    place.mkdir()
+    rows = {}
+    for number, batch in enumerate(batches):
+        rows[batch] = RNG.integers(0, 256, (4, 3072), dtype=np.uint8)
+        content = {"data": rows[batch], key: [(number + row) % 10 for row in range(4)]}
+        (place / batch).write_bytes(pickle.dumps(content, protocol=2))
+    (place / meta).write_bytes(pickle.dumps({source.meta["key"]: list(names)}, protocol=2))
+    monkeypatch.setattr(source, "train_list", [[batch, md5(place / batch)] for batch in batches[:-1]])
+    monkeypatch.setattr(source, "test_list", [[batches[-1], md5(place / batches[-1])]])
+    monkeypatch.setattr(source, "meta", {**source.meta, "filename": meta, "md5": md5(place / meta)})
+    return rows
+
+
+@pytest.fixture
+def cifar10(tmp_path, monkeypatch):
+    batches = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
+    names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    options = {"of": "CIFAR10", "folder": "cifar-10-batches-py", "meta": "batches.meta", "key": "labels"}
+    rows = put_cifar(tmp_path, monkeypatch, batches=batches, names=names, **options)
+    return tmp_path, rows, names
+
+
+@pytest.fixture
+def cifar100(tmp_path, monkeypatch):
+    names = tuple(f"class {number:02}" for number in range(100))
+    options = {"of": "CIFAR100", "folder": "cifar-100-python", "meta": "meta", "key": "fine_labels"}
+    rows = put_cifar(tmp_path, monkeypatch, batches=["train", "test"], names=names, **options)
+    return tmp_path, rows, names
+
+
+@pytest.fixture
+def stl10(tmp_path, monkeypatch):
+    """Files in STL-10's own order: (n, channel, column, row), labels from 1."""
+    place = tmp_path / "stl10_binary"
+    place.mkdir()
+    stored = {}
+    for name, count in {"train_X": 4, "test_X": 3, "unlabeled_X": 2}.items():
+        stored[name] = RNG.integers(0, 256, (count, 3, 96, 96), dtype=np.uint8)
+        stored[name].tofile(place / f"{name}.bin")
+    np.array([1, 10, 3, 3], dtype=np.uint8).tofile(place / "train_y.bin")
+    np.array([2, 1, 2], dtype=np.uint8).tofile(place / "test_y.bin")
+    source = torchvision.datasets.STL10
+    monkeypatch.setattr(source, "train_list", [[name, md5(place / name)] for name, _ in source.train_list])
+    monkeypatch.setattr(source, "test_list", [[name, md5(place / name)] for name, _ in source.test_list])
+    return tmp_path, stored
+
+
+def check_contract(images):
+    """What every dataset of one size promises."""
+    indices = np.array([len(images) - 1, 0], dtype=np.int64)
+    first = images.read(0, 1)
+    assert first.dtype == np.uint8
+    assert first.flags.c_contiguous
+    assert first.shape == (*images.sizes(indices)[1], images.channels)
+    assert images.sizes(indices).dtype == np.int64
+    assert images.sizes(indices[:0]).shape == (0, 2)
+    assert np.array_equal(images.read(0, 8), first)
+    if images.labels is None:
+        assert images.classes is None
+    else:
+        assert images.labels.dtype == np.int64
+        assert images.labels.shape == (len(images),)
+        assert images.labels.max() < len(images.classes)
+    again = pickle.loads(pickle.dumps(images))
+    assert np.array_equal(again.read(len(images) - 1, 1), images.read(len(images) - 1, 1))
+    with pytest.raises(ValueError, match="read-only"):
+        first[0, 0, 0] = 1
+
+
+# MNIST and Fashion-MNIST
+
+
+@pytest.mark.parametrize(("pack", "ending"), [(gzip.compress, ".gz"), (bytes, ""), (gzip.compress, ""), (bytes, ".gz")])
+@pytest.mark.parametrize(("dataset", "below"), [(MNIST, ""), (MNIST, "MNIST/raw"), (FashionMNIST, "FashionMNIST/raw")])
+def test_idx_files_are_opened_where_they_lie(tmp_path, dataset, below, pack, ending):
+    stored = put_mnist(tmp_path / below, pack=pack, ending=ending)
+    for split, stem in {"train": "train", "test": "t10k"}.items():
+        images = dataset(split, root=tmp_path, download=False)
+        check_contract(images)
+        assert images.channels == 1
+        assert images.labels.tolist() == list(range(len(stored[stem])))
+        assert np.array_equal(images.read(1, 1)[..., 0], stored[stem][1])
+
+
+def test_an_idx_file_by_hand(tmp_path):
+    (tmp_path / "a").write_bytes(bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6]))
+    assert read_idx(tmp_path / "a").tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is not an idx file of bytes: it begins with ''"),
+        (b"<html>", "is not an idx file of bytes: it begins with '3c 68 74 6d'"),
+        (b"\0\0\x0d\x01", "is not an idx file of bytes: it begins with '00 00 0d 01'"),
+        (b"\0\0\x08\x03\0\0", "should have a longer header, but has 6 bytes"),
+        (idx(np.zeros((2, 28, 28), np.uint8))[:-1], "should have 1584 bytes for the shape (2, 28, 28), but has 1583 bytes"),
+        (idx(np.zeros((2, 28, 28), np.uint8)) + b"x", "should have 1584 bytes for the shape (2, 28, 28), but has 1585 bytes"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, "bytes for the shape (4294967295, 4294967295, 4294967295), but has 16 bytes"),
+        (gzip.compress(idx(np.zeros((2, 28, 28), np.uint8)))[:-9], "can't be read: Compressed file ended"),
+        (b"\x1f\x8b nothing packed", "can't be read: "),
+        (idx(np.zeros((2, 32, 32), np.uint8)), "should hold images of 28 x 28, but has the shape (2, 32, 32)"),
+        (idx(np.zeros((0, 28, 28), np.uint8)), "should hold images of 28 x 28, but has the shape (0, 28, 28)"),
+        (idx(np.zeros(9, np.uint8)), "should hold images of 28 x 28, but has the shape (9,)"),
+    ],
+)
+def test_damaged_images_are_named(tmp_path, content, reason):
+    put_mnist(tmp_path)
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(content)
+    said = message(MNIST, "train", root=tmp_path)
+    assert said.startswith(f"{str(path)!r}: ")
+    assert reason in said
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (np.zeros(4, np.uint8), "should hold 5 labels, one an image, but has the shape (4,)"),
+        (np.zeros((5, 1), np.uint8), "should hold 5 labels, one an image, but has the shape (5, 1)"),
+        (np.array([0, 1, 2, 3, 10], np.uint8), "labels should lie in 0..9, but one is 10"),
+    ],
+)
+def test_wrong_labels_are_named(tmp_path, labels, reason):
+    put_mnist(tmp_path)
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(labels))
+    assert f"train-labels-idx1-ubyte': {reason}" in message(FashionMNIST, "train", root=tmp_path)
+
+
+def test_missing_idx_files_say_what_to_do(tmp_path):
+    said = message(FashionMNIST, "test", root=tmp_path, download=False)
+    assert said.startswith(f"dataset 'fashion_mnist': no idx files in {str(tmp_path)!r}, and data.download is false. Place ")
+    assert "t10k-images-idx3-ubyte.gz" in said
+    said = message(FashionMNIST, "test", root=tmp_path)
+    assert said.startswith(f"dataset 'fashion_mnist': the download into {str(tmp_path)!r} failed: ")
+    assert "no network here" in said
+    assert "Place the four files" in said
+    assert "\n" not in said
+
+
+def test_downloaded_idx_files_are_opened(tmp_path, monkeypatch, capsys):
+    def download(self):
+        print("Downloading")
+        put_mnist(tmp_path / "MNIST/raw")
+        assert self.root == str(tmp_path) or self.root == tmp_path
+
+    monkeypatch.setattr(torchvision.datasets.MNIST, "download", download)
+    assert len(MNIST("train", root=tmp_path)) == 5
+    assert capsys.readouterr().out == ""
+
+
+def test_fashion_mnist_as_published(shared):
+    images = FashionMNIST("test", root=shared / "data/fashion-mnist", download=False)
+    check_contract(images)
+    assert np.bincount(images.labels).tolist() == [1000] * 10
+    assert [images.classes[label] for label in images.labels[:4]] == ["Ankle boot", "Pullover", "Trouser", "Trouser"]
+    assert 0.28 < np.mean([images.read(index, 1).mean() for index in range(10_000)]) / 255 < 0.29  # the known mean is .286
+
+
+# CIFAR
+
+
+def test_cifar10_equals_its_rows(cifar10):
+    root, rows, names = cifar10
+    train, test = CIFAR10("train", root=root), CIFAR10("test", root=root, download=False)
+    check_contract(train)
+    check_contract(test)
+    assert (len(train), len(test), train.channels, train.classes) == (20, 4, 3, names)
+    assert train.labels.tolist() == [number + row for number in range(5) for row in range(4)]
+    image, row = train.read(6, 1), rows["data_batch_2"][2]
+    for y, x, c in [(0, 0, 0), (3, 31, 1), (31, 4, 2)]:
+        assert image[y, x, c] == row[1024 * c + 32 * y + x]  # 1,024 red values, then green, then blue, row by row
+
+
+def test_cifar100_has_the_fine_classes(cifar100):
+    root, rows, names = cifar100
+    train, test = CIFAR100("train", root=root), CIFAR100("test", root=root)
+    check_contract(train)
+    assert (len(train), train.classes, test.labels.tolist()) == (4, names, [1, 2, 3, 4])
+    assert np.array_equal(test.read(3, 1).transpose(2, 0, 1).ravel(), rows["test"][3])
+
+
+@pytest.mark.filterwarnings("ignore:.*extraction filter:DeprecationWarning")
+def test_an_archive_in_the_root_is_unpacked(cifar10, monkeypatch):
+    root, _, _ = cifar10
+    archive = root / "cifar-10-python.tar.gz"
+    folder = root / "cifar-10-batches-py"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, folder.name)
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    said = message(CIFAR10, "train", root=root, download=False)
+    assert "no complete 'cifar-10-batches-py' in" in said
+    assert (
+        f"Place cifar-10-python.tar.gz (from https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz) in {str(root)!r}" in said
+    )
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "tgz_md5", md5(archive))
+    assert len(CIFAR10("train", root=root)) == 20
+
+
+def test_a_damaged_pickle_is_never_opened(cifar10, tmp_path):
+    class Burglar:
+        def __reduce__(self):
+            return (tmp_path / "opened").touch, ()
+
+    root, _, _ = cifar10
+    (root / "cifar-10-batches-py/data_batch_3").write_bytes(pickle.dumps(Burglar()))
+    assert "no complete 'cifar-10-batches-py'" in message(CIFAR10, "train", root=root, download=False)
+    assert "failed: <urlopen error no network here>. Place" in message(CIFAR10, "train", root=root)
+    assert not (tmp_path / "opened").exists()
+
+
+# STL-10
+
+
+def test_stl10_equals_its_columns(stl10):
+    root, stored = stl10
+    train = STL10("train", root=root, download=False)
+    check_contract(train)
+    assert (train.channels, train.labels.tolist()) == (3, [0, 9, 2, 2])
+    assert [train.classes[label] for label in train.labels] == ["airplane", "truck", "car", "car"]
+    for y, x, c in [(0, 0, 0), (5, 95, 1), (90, 4, 2)]:
+        assert train.read(1, 1)[y, x, c] == stored["train_X"][1, c, x, y]
+
+
+def test_stl10_without_labels(stl10):
+    root, stored = stl10
+    unlabeled, both = STL10("unlabeled", root=root), STL10("train+unlabeled", root=root)
+    for images in (unlabeled, both):
+        check_contract(images)
+        assert images.labels is None
+        assert np.array_equal(images.read(len(images) - 1, 1), stored["unlabeled_X"][1].transpose(2, 1, 0))
+    assert (len(unlabeled), len(both), len(STL10("test", root=root))) == (2, 6, 3)
+
+
+# All of them
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "asked", "rest"),
+    [
+        ("mnist", MNIST, "tset", " Did you mean 'test'? It has: test, train."),
+        ("fashion_mnist", FashionMNIST, "val", " It has: test, train."),
+        ("cifar10", CIFAR10, "trian", " Did you mean 'train'? It has: test, train."),
+        ("cifar100", CIFAR100, "val", " It has: test, train."),
+        ("stl10", STL10, "unlabelled", " Did you mean 'unlabeled'? It has: test, train, train+unlabeled, unlabeled."),
+        ("imagenet", ImageNet, "vla", " Did you mean 'val'? It has: train, val."),
+    ],
+)
+def test_a_wrong_split_names_the_right_ones(tmp_path, name, dataset, asked, rest):
+    said = message(dataset, asked, root=tmp_path)
+    assert said == f"dataset {name!r} has no split {asked!r}.{rest}"
+
+
+@pytest.mark.parametrize("dataset", [CIFAR10, CIFAR100, STL10])
+def test_absent_files_say_what_to_do(tmp_path, dataset):
+    source = getattr(torchvision.datasets, dataset.__name__)
+    for download, reason in ((False, "and data.download is false"), (True, "failed: <urlopen error no network here>")):
+        said = message(dataset, "train", root=tmp_path / "none", download=download)
+        assert reason in said
+        assert f"Place {source.filename} (from {source.url})" in said
+        assert f"or set data.root to the folder that holds {source.base_folder!r}." in said
+
+
+@pytest.mark.parametrize("dataset", [MNIST, FashionMNIST, CIFAR10, CIFAR100, STL10, ImageFolder, ImageNet])
+def test_the_registry_accepts_it(dataset):
+    registry.check(dataset)
+    assert all(isinstance(split, str) for split in dataset.splits)

@@ -1,0 +1,229 @@
+"""Linear evaluation: the classifier equals the formulas, leaves the encoder alone, and refuses what it can't use."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from sslkit.draws import shuffled
+from sslkit.errors import DataError, NonFiniteError, UserError
+from sslkit.evaluations import registry
+from sslkit.evaluations.features import EvaluationImages, Features
+from sslkit.evaluations.linear import LinearProbe
+from sslkit.evaluations.linear_cached import LinearProbeCached
+
+
+def features(h, labels, *, split="train", classes=None):
+    return Features(np.asarray(h, np.float32), None if labels is None else np.asarray(labels, np.int64), classes, split)
+
+
+def clusters(seed, n, *, num_classes=3, spread=0.2, split="train"):
+    """Points around the corners of a simplex."""
+    labels = np.arange(n) % num_classes
+    noise = np.random.default_rng(seed).standard_normal((n, num_classes))
+    return features(np.eye(num_classes)[labels] + spread * noise, labels, split=split)
+
+
+def literal_classifier(h, labels, *, epochs, base_lr, batch_size, weight_decay, seed, num_classes):
+    """Softmax regression with Nesterov momentum, gradients written out, in float64."""
+    h = np.concatenate([h.astype(np.float64), np.ones((len(h), 1))], axis=1)  # the bias is the weight of a constant
+    weight = np.zeros((num_classes, h.shape[1]))
+    velocity = np.zeros_like(weight)
+    batch = min(batch_size, len(h))
+    steps, step = epochs * math.ceil(len(h) / batch), 0
+    for epoch in range(epochs):
+        order = shuffled(len(h), seed, "linear", epoch)
+        for first in range(0, len(h), batch):
+            rows = order[first : first + batch]
+            scores = h[rows] @ weight.T
+            p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+            gradient = (p - np.eye(num_classes)[labels[rows]]).T @ h[rows] / len(rows) + weight_decay * weight
+            velocity = 0.9 * velocity + gradient
+            lr = base_lr * batch / 256 * 0.5 * (1 + math.cos(math.pi * step / steps))
+            weight = weight - lr * (gradient + 0.9 * velocity)
+            step += 1
+    assert step == steps
+    return weight
+
+
+def fitted(train, *, seed=0, num_classes=3, **parameters):
+    """The classifier behind the number, as one matrix with the bias in its last column."""
+    probe = LinearProbeCached(**parameters)
+    kept = []
+    fit = probe.training.fit
+
+    class Spy:
+        score = probe.training.score
+
+        def fit(self, *positional, **named):
+            kept.append(fit(*positional, **named))
+            return kept[-1]
+
+    probe.training = Spy()
+    probe(train, clusters(9, 2 * num_classes, num_classes=num_classes, split="test"), seed)
+    return torch.cat([kept[0].weight, kept[0].bias[:, None]], dim=1).detach().numpy()
+
+
+@pytest.mark.parametrize("batch_size", [32, 35, 256])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.05])
+def test_equals_the_formulas_in_float64(batch_size, weight_decay):
+    train = clusters(0, 70, spread=0.5)
+    parameters = {"epochs": 5, "base_lr": 2.0, "batch_size": batch_size, "weight_decay": weight_decay}
+    expected = literal_classifier(train.h, train.labels, seed=3, num_classes=3, **parameters)
+    np.testing.assert_allclose(fitted(train, seed=3, **parameters), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_by_hand():
+    """At zero both classes have probability 1/2, the weights' gradient is (-1, 1), and Nesterov takes 1.9 steps of lr 1."""
+    train = features([[2], [-2]], [0, 1])
+    probe = LinearProbeCached(epochs=1, base_lr=128.0)
+    h, labels = torch.from_numpy(train.h), torch.from_numpy(train.labels)
+    classifier = probe.training.fit(lambda _epoch, _batch_size: [(h, labels)], num_images=2, num_classes=2)
+    assert classifier.weight.flatten().tolist() == pytest.approx([1.9, -1.9])
+    assert classifier.bias.tolist() == [0.0, 0.0]
+
+
+def test_separates_what_is_separable_and_gets_better():
+    train, test = clusters(0, 90), clusters(1, 60, split="test")
+    assert LinearProbeCached(base_lr=10.0)(train, test, 0) == [("linear_cached_top1", 1.0)]
+    overlapping = [clusters(seed, 600, spread=0.8, split="test") for seed in (0, 1)]
+    accuracy = [LinearProbeCached(epochs=epochs, base_lr=1.0)(*overlapping, 0)[0][1] for epochs in (1, 20)]
+    assert 0.5 < accuracy[0] <= accuracy[1]
+
+
+def test_same_bits_twice_and_no_global_randomness():
+    train = clusters(0, 100, spread=0.5)
+    before = torch.get_rng_state()
+    first = fitted(train, epochs=3, batch_size=32)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(1234)
+    np.testing.assert_array_equal(fitted(train, epochs=3, batch_size=32), first)
+    assert (fitted(train, epochs=3, batch_size=32, seed=1) != first).any(), "the order of an epoch depends on the seed"
+
+
+def test_features_may_be_read_only():
+    train, test = clusters(0, 30), clusters(1, 30, split="test")
+    for array in (train.h, test.h, train.labels, test.labels):
+        array.flags.writeable = False
+    assert LinearProbeCached(epochs=2)(train, test, 0)[0][0] == "linear_cached_top1"
+
+
+def test_top5_with_more_than_ten_classes():
+    train, test = clusters(0, 110, num_classes=11), clusters(1, 44, num_classes=11, split="test")
+    (name1, top1), (name5, top5) = LinearProbeCached(epochs=3)(train, test, 0)
+    assert (name1, name5) == ("linear_cached_top1", "linear_cached_top5")
+    assert 0 < top1 <= top5 <= 1
+
+
+def test_a_class_that_only_the_test_split_has_is_always_wrong():
+    train = clusters(0, 60, num_classes=2)
+    test = features(np.concatenate([train.h, train.h]), [*train.labels, *[2] * 60], split="test")
+    assert LinearProbeCached(base_lr=10.0)(train, test, 0) == [("linear_cached_top1", 0.5)]
+
+
+def test_missing_labels_and_wrong_features():
+    train, test = clusters(0, 30), clusters(1, 10, split="test")
+    with pytest.raises(DataError, match="evaluate: the split 'train' has no labels, and 'linear_cached' needs them"):
+        LinearProbeCached()(features(train.h, None), test, 0)
+    test.h[2] = np.inf
+    with pytest.raises(DataError, match="1 of the 10 rows of features of the split 'test' are not finite"):
+        LinearProbeCached()(train, test, 0)
+
+
+def test_divergence_is_an_error():
+    with pytest.raises(NonFiniteError, match=r"linear_cached: the loss of the linear classifier is (nan|inf) at its step"):
+        LinearProbeCached(base_lr=1e38)(clusters(0, 600, spread=2.0), clusters(1, 10, split="test"), 0)
+    with pytest.raises(NonFiniteError, match="scores that are not finite"):
+        LinearProbeCached(base_lr=3e38, epochs=1)(clusters(0, 256, spread=9.0), clusters(1, 10, spread=9.0, split="test"), 0)
+
+
+def test_the_recipe_side():
+    for name in ("linear", "linear_cached"):
+        model = registry.model(name)
+        assert (model().epochs, model().base_lr, model().batch_size, model().weight_decay) == (90, 0.1, 256, 0.0)
+        for wrong in [{"epochs": 0}, {"base_lr": 0.0}, {"batch_size": 0}, {"weight_decay": -1.0}]:
+            with pytest.raises(ValidationError):
+                model(**wrong)
+
+
+class FakeImages:
+    """Images around one colour a class; no crops, so that the features of an image are the same in every epoch."""
+
+    classes = ("red", "green", "blue")
+    size = 4
+
+    def __init__(self, n=60, m=30, seed=0):
+        self.seed = seed
+        self.train_labels, self.test_labels = np.arange(n) % 3, np.arange(m) % 3
+        rng = np.random.default_rng(0)
+        self.train, self.test = (
+            (np.eye(3)[labels][:, :, None, None] + 0.3 * rng.standard_normal((len(labels), 3, 4, 4))).astype(np.float32)
+            for labels in (self.train_labels, self.test_labels)
+        )
+        self.epochs = []
+
+    def train_batches(self, epoch, batch_size):
+        self.epochs.append(epoch)
+        order = shuffled(len(self.train), self.seed, "linear", epoch)
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
+            yield torch.from_numpy(self.train[rows]), torch.from_numpy(self.train_labels[rows])
+
+    def test_batches(self, batch_size):
+        for first in range(0, len(self.test), batch_size):
+            yield torch.from_numpy(self.test[first : first + batch_size])
+
+
+def convolutional():
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten())
+    encoder(torch.randn(16, 3, 4, 4))  # running statistics that a batch of images would move
+    return encoder.eval()
+
+
+@pytest.mark.parametrize("encoder", [nn.Flatten().eval(), convolutional()], ids=["pixels", "convolutional"])
+def test_without_crops_it_equals_the_cached_probe(encoder):
+    images = FakeImages()
+    with torch.no_grad():
+        train, test = (encoder(torch.from_numpy(x)).numpy() for x in (images.train, images.test))
+    parameters = {"epochs": 4, "batch_size": 25, "base_lr": 0.3}
+    cached = LinearProbeCached(**parameters)(
+        features(train, images.train_labels), features(test, images.test_labels, split="test"), images.seed
+    )
+    assert LinearProbe(**parameters)(encoder, images) == [("linear_top1", cached[0][1])]
+    assert images.epochs == [0, 1, 2, 3], "new crops in every epoch"
+
+
+def test_reaches_one_and_leaves_the_encoder_alone():
+    encoder, images = convolutional(), FakeImages()
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    assert LinearProbe(epochs=10, base_lr=1.0)(encoder, images) == [("linear_top1", 1.0)]
+    after = encoder.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert all(parameter.grad is None for parameter in encoder.parameters())
+    assert LinearProbe(epochs=10, base_lr=1.0)(encoder, images) == [("linear_top1", 1.0)]
+
+
+def test_an_encoder_in_training_mode_is_refused():
+    encoder = convolutional()
+    encoder[1].train()
+    with pytest.raises(UserError, match=r"Call encoder.eval\(\) first"):
+        LinearProbe(epochs=1)(encoder, FakeImages())
+
+
+def test_images_without_labels():
+    images = FakeImages()
+    assert isinstance(images, EvaluationImages)
+    images.test_labels = None
+    with pytest.raises(DataError, match="evaluate: the test split has no labels, and 'linear' needs them"):
+        LinearProbe(epochs=1)(convolutional(), images)
+
+
+def test_an_encoder_that_gives_nan():
+    encoder = convolutional()
+    encoder[0].bias.data[0] = math.nan
+    with pytest.raises(NonFiniteError, match="linear: the loss of the linear classifier is nan at its step 0"):
+        LinearProbe(epochs=1)(encoder, FakeImages())

@@ -1,0 +1,200 @@
+"""Recipes: checked whole, every problem at once with its line, resolved and back."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sslkit import toml
+from sslkit.errors import RecipeError, SslkitError, UserError
+from sslkit.recipe import Recipe
+from sslkit.schema import recipe_schema
+from sslkit.shipped import shipped
+
+TEXT = """\
+backbone  = { name = "resnet", depth = 18 }
+head      = { name = "mlp" }
+loss      = { name = "nt_xent", temperature = 0.5 }
+optimizer = { name = "sgd" }
+augmentations = [
+  { name = "random_resized_crop", size = 32 },
+  { name = "horizontal_flip", p = 0.25 },
+]
+
+[data]
+name = "shapes"
+
+[train]
+epochs = 2
+batch_size = 8
+base_lr = 0.1
+warmup_epochs = 1
+
+[[evaluate]]
+name = "knn"
+k = [1, 5]
+"""
+
+
+def problems(text, *overrides):
+    with pytest.raises(RecipeError) as error:
+        Recipe.parse(text, source="my.toml", overrides=overrides)
+    return str(error.value).splitlines()
+
+
+def test_defaults_are_filled_in():
+    recipe = Recipe.parse(TEXT)
+    assert recipe.method.name == "siamese"
+    assert recipe.loss.parameters == {"temperature": 0.5}
+    assert recipe.head.parameters["out_dim"] == 128
+    assert recipe.data.options == {"split": "train", "limit": None, "workers": "auto"}
+    assert [part.options["p"] for part in recipe.views[0]] == [1.0, 0.25]
+    assert recipe.evaluate[0].parameters["k"] == (1, 5)  # a list fills a tuple
+    assert len(recipe.views) == 2
+    assert recipe.evaluation_augmentations[0].parameters == {"size": 32, "fraction": 1.0, "interpolation": "bicubic"}
+
+
+def test_the_evaluation_view_is_the_papers_centre_crop_for_large_images():
+    recipe = Recipe.parse(TEXT.replace("size = 32", "size = 224"))
+    assert recipe.evaluation_augmentations[0].parameters["fraction"] == 0.875
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            ("temperature", "temprature"),
+            "my.toml:3: loss.temprature: 'nt_xent' has no such parameter. Did you mean 'temperature'?",
+        ),
+        (("= 0.5", '= "0.5"'), "my.toml:3: loss.temperature: must be a number, is '0.5'."),
+        (("= 0.5", "= true"), "my.toml:3: loss.temperature: must be a number, is true."),
+        (("= 0.5", "= nan"), "my.toml:3: loss.temperature: must be a finite number, is nan."),
+        (("batch_size = 8", "batch_size = -1"), "my.toml:15: train.batch_size: must be greater than 1, is -1."),
+        (("batch_size = 8", "batch_size = 8.5"), "my.toml:15: train.batch_size: must be an integer, is 8.5."),
+        (("batch_size", "batchsize"), "my.toml:15: train.batchsize: [train] has no such parameter. Did you mean 'batch_size'?"),
+        (
+            ('"nt_xent"', '"ntxent"'),
+            "my.toml:3: loss.name: no loss is called 'ntxent'. Did you mean 'nt_xent'? Known: nt_xent.",
+        ),
+        (("head ", "heads"), "my.toml:2: heads: there is no such section. Did you mean 'head'?"),
+        (('{ name = "mlp" }', '"mlp"'), "my.toml:2: head: must be a table with a name, one of: identity, linear, mlp."),
+        (
+            ("size = 32", "sice = 32"),
+            "my.toml:6: augmentations.0.sice: 'random_resized_crop' has no such parameter. Did you mean 'size'?",
+        ),
+        (("size = 32", "size = 32, area = [0.1]"), "my.toml:6: augmentations.0.area: must hold 2 values, is [0.1]."),
+        (("p = 0.25", "p = 1.5"), "my.toml:7: augmentations.1.p: must be at most 1, is 1.5."),
+        (("k = [1, 5]", "k = 0"), "my.toml:21: evaluate.0.k: must be greater than 0 or a list, is 0."),
+        (("warmup_epochs = 1", "warmup_epochs = 2"), "my.toml:17: train.warmup_epochs: must be less than the 2 epochs, is 2."),
+        (("depth = 18", "depth = 19"), "my.toml:1: backbone.depth: must be 18, 34, 50, 101, 152 or 200, is 19."),
+    ],
+)
+def test_each_mistake_has_its_line_and_the_nearest_right_thing(change, says):
+    assert TEXT.count(change[0]) >= 1
+    assert any(line.startswith(says) for line in problems(TEXT.replace(*change, 1))), problems(TEXT.replace(*change, 1))
+
+
+def test_all_problems_are_reported_at_once():
+    broken = TEXT.replace("temperature", "temprature").replace("batch_size = 8", "batch_size = -1").replace('"sgd"', '"sdg"')
+    assert len(problems(broken)) == 3
+
+
+def test_a_list_must_begin_with_a_crop_and_hold_no_other():
+    assert "must begin with a crop" in problems(TEXT.replace('  { name = "random_resized_crop", size = 32 },\n', ""))[0]
+    twice = TEXT.replace('{ name = "horizontal_flip", p = 0.25 }', '{ name = "center_crop", size = 32 }')
+    assert "hold no other one" in problems(twice)[0]
+
+
+def test_sections_that_are_missing():
+    lines = problems("")
+    for section in ("backbone", "head", "loss", "optimizer", "data", "train", "augmentations"):
+        assert any(f"{section}: " in line for line in lines), section
+
+
+def test_overrides_go_through_the_same_check():
+    recipe = Recipe.parse(
+        TEXT, overrides=["loss.temperature=0.2", "data.name=shapes", "augmentations.0.size=64", "evaluate.0.k=3"]
+    )
+    assert recipe.loss.parameters["temperature"] == 0.2
+    assert recipe.views[0][0].parameters["size"] == 64
+    assert problems(TEXT, "loss.temprature=1")[0].startswith("--set loss.temprature: loss.temprature: 'nt_xent' has no such")
+    for wrong in ("loss", "=3", "augmentations.7.size=3", "train.epochs.x=1"):
+        with pytest.raises(UserError, match="--set"):
+            Recipe.parse(TEXT, overrides=[wrong])
+
+
+def test_views_of_their_own():
+    text = TEXT.replace("augmentations = [", "views = [{ augmentations = [").replace("]\n\n[data]", "], count = 3 }]\n\n[data]")
+    recipe = Recipe.parse(text)
+    assert len(recipe.views) == 3
+    assert "either one list" in problems(TEXT + "\n[[views]]\naugmentations = []\n")[0]
+
+
+@pytest.mark.parametrize("path", shipped().values(), ids=lambda path: path.stem)
+def test_shipped_recipes_are_right_and_survive_resolving(path):
+    recipe = Recipe.load(path)
+    again = Recipe.parse(toml.dump(recipe.to_dict()), name=path.stem)
+    assert again == recipe
+    assert again.digest() == recipe.digest()
+    assert recipe.differences(again.to_dict()) == []
+
+
+def test_what_moves_weights_and_what_does_not():
+    recipe = Recipe.parse(TEXT)
+    for free in ("data.workers=3", "train.log_every=1", "train.checkpoint_every_epochs=9", "evaluate=[]"):
+        assert Recipe.parse(TEXT, overrides=[free]).digest() == recipe.digest(), free
+    other = Recipe.parse(TEXT, overrides=["loss.temperature=0.2", "train.seed=1"])
+    assert other.digest() != recipe.digest()
+    assert other.differences(recipe.to_dict()) == ["loss.temperature: 0.5 -> 0.2", "train.seed: 0 -> 1"]
+
+
+def test_the_schema_knows_every_component():
+    schema = recipe_schema()
+    names = schema["properties"]["loss"]["discriminator"]["mapping"]
+    assert "nt_xent" in names
+    assert schema["$defs"]["losses.nt_xent"]["properties"]["temperature"]["exclusiveMinimum"] == 0
+    assert schema["$defs"]["losses.nt_xent"]["additionalProperties"] is False
+
+
+def test_files_that_are_no_recipes(tmp_path):
+    (tmp_path / "quick.toml").write_text(TEXT)
+    (tmp_path / "latin.toml").write_bytes(b"a = '\xff'")
+    for path, says in [("quik.toml", "Did you mean 'quick.toml'"), ("latin.toml", "not UTF-8"), ("", "can't be read")]:
+        with pytest.raises(UserError, match=says):
+            Recipe.load(tmp_path / path)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 10**20) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+).filter(lambda value: value is not None)
+KEYS = st.sampled_from(
+    ["loss", "train", "augmentations", "loss.temperature", "train.epochs", "data", "evaluate", "views", "num_views", "x"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(KEYS, VALUES)
+def test_whatever_stands_there_is_a_recipe_or_a_recipe_error(key, value):
+    data, _ = toml.parse(TEXT)
+    *sections, last = key.split(".")
+    target = data
+    for section in sections:
+        target = target[section]
+    target[last] = value
+    from sslkit.problems import Places
+    from sslkit.recipe import _Check
+
+    try:
+        _Check(Places("x", {})).recipe(data, name="x")
+    except SslkitError as error:
+        assert str(error)
+
+
+def test_nothing_is_executed_or_expanded():
+    recipe = Recipe.parse(TEXT.replace('name = "shapes"', 'name = "image_folder"\nroot = "$HOME/../x"'))
+    assert recipe.data.parameters["root"] == Path("$HOME/../x")
+    for name in ("os:system", "sslkit.errors:UserError", "../x", "__import__('os')"):
+        assert "no loss is called" in problems(TEXT.replace('"nt_xent"', f'"{name}"'))[0]

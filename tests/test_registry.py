@@ -1,0 +1,224 @@
+"""Registry: lazy names, contracts, plugins that are whole and plugins that are broken."""
+
+import sys
+from typing import Annotated, Literal
+
+import pytest
+from annotated_types import Gt
+from fake_plugins import install  # noqa: F401 (a fixture)
+
+from sslkit import plugins
+from sslkit.errors import ContractError, PluginError, UnknownName
+from sslkit.registry import KINDS, Registry, register, registry_of
+
+GOOD = """
+class Mine:
+    def __init__(self, *, margin: float = 0.5): self.margin = margin
+    def __call__(self, z1, z2): return 0
+"""
+
+
+@pytest.fixture
+def losses():
+    return Registry(
+        kind="losses",
+        one="loss",
+        builtins={},
+        offered=("device",),
+        calls={"__call__": ("z1", "z2", "labels")},
+        options={"weight": (float, 1.0)},
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_built_in_keeps_its_contract(kind):
+    registry = registry_of(kind)
+    assert registry.builtins
+    for name in registry.builtins:
+        registry.load(name)
+        registry.model(name)
+
+
+def test_unknown_name_suggests_and_lists():
+    with pytest.raises(UnknownName, match=r"no optimizer is called 'lasr'\. Did you mean 'lars'\? Known: adamw, lars, sgd\."):
+        registry_of("optimizers").load("lasr")
+    with pytest.raises(UnknownName, match="Did you mean 'losses'"):
+        registry_of("loses")
+
+
+def test_a_plugin_is_a_component_like_any_other(install):  # noqa: F811
+    install("fake-margin", "[sslkit.losses]\nmine = fake_margin:Mine\n", fake_margin=GOOD)
+    registry = registry_of("losses")
+    assert "mine" in registry.names()
+    assert "fake_margin" not in sys.modules  # listing imports nothing
+    assert registry.component("mine").distribution == "fake-margin 1.0"
+    assert registry.build("mine", {"margin": 0.7}).margin == 0.7
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("raise RuntimeError('no GPU')", "RuntimeError: no GPU"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("def (", "SyntaxError"),
+        ("", "AttributeError"),
+        ("Mine = 3", "is not a class"),
+    ],
+)
+def test_a_broken_plugin_breaks_its_own_name_only(install, module, says):  # noqa: F811
+    install("fake-broken", "[sslkit.losses]\nmine = fake_broken:Mine\n", fake_broken=module)
+    registry = registry_of("losses")
+    with pytest.raises((PluginError, ContractError), match=says) as error:
+        registry.load("mine")
+    assert "fake-broken 1.0" in str(error.value)
+    assert registry.load("nt_xent")
+
+
+def test_what_a_plugin_prints_goes_to_stderr(install, capsys):  # noqa: F811
+    install("fake-loud", "[sslkit.losses]\nmine = fake_loud:Mine\n", fake_loud="print('hello')\n" + GOOD)
+    registry_of("losses").load("mine")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "hello\n")
+
+
+def test_a_clash_breaks_the_name_that_clashes_and_no_other(install):  # noqa: F811
+    install("fake-one", "[sslkit.losses]\nmine = fake_one:Mine\n", fake_one=GOOD)
+    install("fake-two", "[sslkit.losses]\nmine = fake_two:Mine\nnt_xent = fake_two:Mine\n", fake_two=GOOD)
+    registry = registry_of("losses")
+    with pytest.raises(PluginError, match="'mine' is claimed by fake-one 1.0 and fake-two 1.0; uninstall"):
+        registry.load("mine")
+    with pytest.raises(PluginError, match="'nt_xent' is claimed by sslkit and fake-two 1.0"):
+        registry.load("nt_xent")
+    assert registry_of("heads").load("mlp")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["mine = fake:Mine\n[sslkit.losses]\n", "[sslkit.losses]\na = x:y\na = x:z\n", "[sslkit.losses]\nmine = not a target\n"],
+)
+def test_malformed_metadata_is_reported_and_hides_nothing(install, metadata):  # noqa: F811
+    install("fake-malformed", metadata)
+    install("fake-whole", "[sslkit.losses]\nmine2 = fake_whole:Mine\n", fake_whole=GOOD)
+    assert [broken.distribution for broken in plugins.scan().broken] == ["fake-malformed 1.0"]
+    assert "mine2" in registry_of("losses").names()
+
+
+def test_a_percent_sign_in_metadata_is_just_a_character(install):  # noqa: F811
+    install("fake-percent", "[console_scripts]\nx = %d:main\n[sslkit.losses]\nmine = fake_percent:Mine\n", fake_percent=GOOD)
+    assert "mine" in registry_of("losses").names()
+
+
+class Whole:
+    def __init__(self, device, *, margin: Annotated[float, Gt(0)], mode: Literal["a", "b"] = "a") -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+def test_the_model_is_read_off_the_signature(losses):
+    losses.register("whole")(Whole)
+    assert losses.filled("whole", {"margin": 1}) == ({"margin": 1.0, "mode": "a"}, {"weight": 1.0})
+    schema = losses.model("whole").model_json_schema()
+    assert schema["required"] == ["margin"]
+    assert schema["properties"]["margin"]["exclusiveMinimum"] == 0
+    assert schema["properties"]["mode"]["enum"] == ["a", "b"]
+
+
+class MoreThanOffered:
+    def __init__(self, rank) -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+class ForeignArgument:
+    def __call__(self, z1, z2, epoch): ...
+
+
+class NoCall: ...
+
+
+class CalledName:
+    def __init__(self, *, name: str = "x") -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+class ShadowsPydantic:
+    def __init__(self, *, model_config: str = "x") -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+class Underscore:
+    def __init__(self, *, _x: int = 0) -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+class Untyped:
+    def __init__(self, *, margin=0.5) -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+class Swallows:
+    def __init__(self, **rest) -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+class Star:
+    def __init__(self, *rest) -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+class TakesOption:
+    def __init__(self, *, weight: float = 0) -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+class Unresolvable:
+    def __init__(self, *, x: "Nowhere" = 0) -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+@pytest.mark.parametrize(
+    ("component", "says"),
+    [
+        (MoreThanOffered, r"asks for 'rank'.*It offers __init__\(self, device\)"),
+        (ForeignArgument, r"__call__\(self, z1, z2, epoch\) asks for 'epoch'.*\(self, z1, z2, labels\)"),
+        (NoCall, "which it does not define"),
+        (CalledName, "may not be called 'name'"),
+        (ShadowsPydantic, "may not be called 'model_config'"),
+        (Underscore, "may not be called '_x'"),
+        (Untyped, "needs a type"),
+        (Swallows, "asks for 'rest'"),
+        (Star, "asks for 'rest'"),
+        (TakesOption, "'weight' belongs to the framework"),
+        (Unresolvable, "can't be resolved"),
+    ],
+)
+def test_a_broken_contract_is_one_sentence(losses, component, says):
+    with pytest.raises(ContractError, match=says):
+        losses.check(component)
+
+
+def test_a_method_that_takes_too_few_arguments_is_refused():
+    class Deaf:
+        def __call__(self, images): ...
+
+    with pytest.raises(ContractError, match=r"can't be called as __call__\(self, \.\.\., \.\.\.\)"):
+        registry_of("augmentations").check(Deaf)
+
+
+def test_register_in_a_notebook():
+    def cell():
+        @register("losses", "cell_loss")
+        class CellLoss:
+            def __call__(self, z1, z2):
+                return (z1 - z2).square().mean()
+
+        return CellLoss
+
+    registry = registry_of("losses")
+    try:
+        cell()
+        again = cell()  # running a cell again replaces what it registered
+        assert registry.load("cell_loss") is again
+        assert registry.component("cell_loss").distribution == "this session"
+        with pytest.raises(ContractError, match="'nt_xent' exists already, from sslkit"):
+            register("losses", "nt_xent")(again)
+    finally:
+        registry._registered.clear()

@@ -16,28 +16,38 @@ from sslkit.datasets.images import Images
 from sslkit.datasets.subset import limited
 from sslkit.errors import DataError, Problem, RecipeError, UserError, did_you_mean
 from sslkit.gradient import seed_noise
-from sslkit.recipe import Part, Recipe
+from sslkit.recipe import Recipe
 from sslkit.registry import registry_of
 from sslkit.roles import parameter_groups
+from sslkit.sections import Part
 from sslkit.views import View
 
 _WAYS_ON = "Set {what}, or pass --set data.root=FOLDER, or try the recipe on embedded images with --smoke."
 
 
-def part(part: Part, **offered: Any) -> Any:
-    """One component, from its recipe section and what the framework offers."""
-    return registry_of(part.kind).build(part.name, part.parameters, **offered)
+def component(part: Part, **offered: Any) -> Any:
+    """One component, from its recipe section and what the framework offers; its own complaint gets its name in front."""
+    registry = registry_of(part.kind)
+    try:
+        return registry.build(part.name, part.parameters, **offered)
+    except UserError as error:
+        raise UserError(f"{registry.one} {part.name!r}: {error}") from error
 
 
-def images(recipe: Recipe, split: str, *, limit: bool = False) -> Images:
-    """A split of the recipe's dataset; with `limit`, at most `data.limit` images of it."""
+def images(recipe: Recipe, split: str) -> Images:
+    """A split of the recipe's dataset, whole."""
     parameters = {key: _expanded(key, value) for key, value in recipe.data.parameters.items()}
     registry = registry_of("datasets")
     if isinstance(root := parameters.get("root"), Path) and "download" not in parameters and not root.exists():
         near = did_you_mean(root.name, [folder.name for folder in root.parent.glob("*/")])
         raise DataError(f"data.root: there is no folder {str(root)!r}.{near} {_WAYS_ON.format(what='the right one')}")
     found: Images = registry.build(recipe.data.name, parameters, split=split)
-    return limited(found, recipe.data.options["limit"], seed=recipe.train.seed) if limit else found
+    return found
+
+
+def training_images(recipe: Recipe) -> Images:
+    """What the recipe trains on: at most `data.limit` images of `data.split`."""
+    return limited(images(recipe, recipe.data.options["split"]), recipe.data.options["limit"], seed=recipe.train.seed)
 
 
 def _expanded(key: str, value: Any) -> Any:
@@ -52,15 +62,15 @@ def _expanded(key: str, value: Any) -> Any:
 
 def view(parts: Sequence[Part]) -> View:
     """A crop and the operations after it."""
-    return View([(one.name, part(one)) for one in parts], p=[one.options["p"] for one in parts])
+    return View([(one.name, component(one)) for one in parts], p=[one.options["p"] for one in parts])
 
 
 def method(recipe: Recipe, *, in_channels: int) -> Any:
     """The method with its backbone, head and loss, channels-last, weights drawn from the recipe's seed."""
     built = backbone(recipe, in_channels=in_channels)
     seed_noise(recipe.train.seed, "head")
-    head = part(recipe.head, in_dim=built.out_dim)
-    joined = part(recipe.method, backbone=built, head=head, loss=part(recipe.loss))
+    head = component(recipe.head, in_dim=built.out_dim)
+    joined = component(recipe.method, backbone=built, head=head, loss=component(recipe.loss))
     needed = getattr(joined, "num_views", None)
     if needed is not None and needed != len(recipe.views):
         message = f"views: {recipe.method.name!r} with {recipe.loss.name!r} needs {needed} views and gets {len(recipe.views)}."
@@ -71,7 +81,7 @@ def method(recipe: Recipe, *, in_channels: int) -> Any:
 def backbone(recipe: Recipe, *, in_channels: int) -> nn.Module:
     """The encoder as it is before any training."""
     seed_noise(recipe.train.seed, "backbone")
-    built: nn.Module = part(recipe.backbone, in_channels=in_channels)
+    built: nn.Module = component(recipe.backbone, in_channels=in_channels)
     if not isinstance(getattr(built, "out_dim", None), int):
         raise UserError(f"backbone: {recipe.backbone.name!r} has no integer 'out_dim', the width of its output.")
     return built.to(memory_format=torch.channels_last)
@@ -79,7 +89,7 @@ def backbone(recipe: Recipe, *, in_channels: int) -> nn.Module:
 
 def optimizer(recipe: Recipe, method: nn.Module, *, lr: float) -> torch.optim.Optimizer:
     """The optimizer over the method's parameters, grouped by role."""
-    built: torch.optim.Optimizer = part(recipe.optimizer, groups=parameter_groups(method), lr=lr)
+    built: torch.optim.Optimizer = component(recipe.optimizer, groups=parameter_groups(method), lr=lr)
     return built
 
 
@@ -93,3 +103,14 @@ def channels_of(recipe: Recipe) -> int:
     """Channels of the recipe's images without opening them: its own parameter, what the class says of itself, or colour."""
     given = recipe.data.parameters.get("channels", getattr(registry_of("datasets").load(recipe.data.name), "channels", 3))
     return given if isinstance(given, int) else 3
+
+
+def check(recipe: Recipe) -> None:
+    """Build all that needs no data, without memory for weights: what a component itself refuses shows here."""
+    with torch.device("meta"):
+        built = method(recipe, in_channels=channels_of(recipe))
+        optimizer(recipe, built, lr=1.0)
+    for parts in (*recipe.views, recipe.evaluation_augmentations):
+        view(parts)
+    for part in recipe.evaluate:
+        component(part)

@@ -7,6 +7,7 @@ a kill at any moment leaves a whole one. Files are read as bytes and verified; l
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -57,7 +58,8 @@ def write(path: Path, data: bytes) -> None:
         beside.replace(path)
         _sync(path.parent)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what is reported is why it could not be written
+            beside.unlink(missing_ok=True)
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
         kept = f" {path.name} from before is intact." if path.exists() else ""
         room = f"{len(data) / 2**20:.1f} MiB needed, {free / 2**20:.1f} MiB free"
@@ -136,12 +138,7 @@ def state(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tens
 
 def restore(checkpoint: Checkpoint, method: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Put the tensors of `state` back; CheckpointError if they belong to another network."""
-    weights = {name: tensor for kind, name, tensor in _split(checkpoint.tensors) if kind == "method"}
-    try:
-        method.load_state_dict(weights)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise CheckpointError(f"{checkpoint.path}: holds another network: {first}") from error
+    restore_weights(checkpoint, method)
     kept: dict[str, dict[str, Tensor]] = {}
     for kind, name, tensor in _split(checkpoint.tensors):
         if kind == "optimizer":
@@ -159,9 +156,21 @@ def restore(checkpoint: Checkpoint, method: nn.Module, optimizer: torch.optim.Op
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
+def restore_weights(checkpoint: Checkpoint, method: nn.Module) -> None:
+    """Put the weights and buffers of a method back; CheckpointError if they belong to another network."""
+    weights = {name: tensor for kind, name, tensor in _split(checkpoint.tensors) if kind == "method"}
+    try:
+        method.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise CheckpointError(f"{checkpoint.path}: holds another network: {first}") from error
+
+
 def _laid_out(tensor: Tensor, parameter: Tensor) -> Tensor:
     """A buffer in the memory layout of its parameter, so that the same kernels run as before the stop."""
-    return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
+    if tensor.ndim == 0 or tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
 
 
 def _split(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, str, Tensor]]:

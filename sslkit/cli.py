@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from traceback import print_exc
 from typing import Annotated, Any, Optional
 
 import typer
@@ -34,10 +35,14 @@ def main() -> None:
         status = app(args=arguments, standalone_mode=False)
     except SslkitError as error:
         if traceback:
-            raise
+            print_exc()
         _fail(str(error), error.exit_status)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 130)
+    except OSError as error:
+        if traceback:
+            raise
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
     except Exception as error:
         _refused(error)
         raise
@@ -74,6 +79,8 @@ def run(
     console = _console()
     report = reporter(console)
     if smoke:
+        if output or fresh:
+            raise UserError("--smoke: leaves no run folder; -o and --fresh don't go with it.")
         from sslkit.smoke import smoke as smoke_test
 
         results: Sequence[Any] = smoke_test(checked, report=report)
@@ -93,7 +100,7 @@ def evaluate(
 ) -> None:
     """Evaluate the encoder of a run again, perhaps with other evaluations (--set evaluate.0.k=5)."""
     from sslkit.progress import reporter
-    from sslkit.run import evaluate_run
+    from sslkit.reevaluate import evaluate_run
     from sslkit.table import results_table
 
     console = _console()
@@ -105,18 +112,21 @@ def evaluate(
 def check(recipe: RecipeName, overrides: Set = None) -> None:
     """Say everything that is wrong with a recipe."""
     path, checked = _recipe(recipe, overrides)
+    from sslkit import build
+
+    build.check(checked)
     print(f"{path}: nothing wrong; recipe {checked.digest()}")
 
 
 @app.command()
 def show(recipe: RecipeName, overrides: Set = None) -> None:
     """The resolved recipe and what follows from it: steps, peak lr, parameters, memory."""
-    from sslkit import toml
     from sslkit.recipe import SECTIONS_APART
     from sslkit.show import derived
+    from sslkit.toml_writer import dump
 
     _, checked = _recipe(recipe, overrides)
-    print(toml.dump(checked.to_dict(), sections=SECTIONS_APART))
+    print(dump(checked.to_dict(), sections=SECTIONS_APART))
     for line in derived(checked):
         print(f"# {line}")
 
@@ -193,11 +203,11 @@ def recipes() -> None:
 @app.command()
 def copy(name: str, file: Path) -> None:
     """Copy a shipped recipe to a file of your own."""
-    from sslkit.shipped import found
+    from sslkit.shipped import find
 
     if file.exists():
         raise UserError(f"{file}: exists already; nothing was copied.")
-    text = found(name).read_text(encoding="utf-8")
+    text = find(name).read_text(encoding="utf-8")
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -206,9 +216,9 @@ def copy(name: str, file: Path) -> None:
 
 
 def _recipe(name: str, overrides: list[str] | None) -> tuple[Path, Any]:
-    from sslkit.shipped import found
+    from sslkit.shipped import find
 
-    path = found(name)
+    path = find(name)
     from sslkit.recipe import Recipe
 
     return path, Recipe.load(path, overrides or [])
@@ -217,4 +227,4 @@ def _recipe(name: str, overrides: list[str] | None) -> tuple[Path, Any]:
 def _console() -> Any:
     from rich.console import Console
 
-    return Console()
+    return Console(width=None if sys.stdout.isatty() else 120)

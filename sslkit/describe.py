@@ -8,8 +8,9 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from rich.markdown import Markdown
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from sslkit import signatures
 from sslkit.registry import registry_of
@@ -21,12 +22,14 @@ def description(kind: str, name: str) -> Iterator[Any]:
     component = registry.component(name)
     loaded = registry.load(name)
     yield f"[bold]{name}[/bold] ({registry.one}, from {component.distribution}, {component.target})\n"
-    yield Markdown(inspect.cleandoc(loaded.__doc__ or "It has no docstring."))
-    table = Table("parameter", "type and bounds", "default", title="Parameters", title_justify="left")
-    for row in parameter_rows(kind, name):
-        table.add_row(*row)
+    yield Text(inspect.cleandoc(loaded.__doc__ or "It has no docstring."))
     yield ""
-    yield table if table.row_count else "It has no parameters."
+    for title, rows in (("Parameters", parameter_rows(kind, name)), ("Of every one of this kind", option_rows(kind))):
+        table = Table("key", "type and bounds", "default", title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        if table.row_count:
+            yield table
 
 
 def parameter_rows(kind: str, name: str) -> Iterator[tuple[str, str, str]]:
@@ -35,6 +38,12 @@ def parameter_rows(kind: str, name: str) -> Iterator[tuple[str, str, str]]:
     for key, parameter in signatures.keyword_only(loaded).items():
         required = parameter.default is inspect.Parameter.empty
         yield key, type_in_words(parameter.annotation), "required" if required else repr(parameter.default)
+
+
+def option_rows(kind: str) -> Iterator[tuple[str, str, str]]:
+    """(name, type with bounds, default) of the keys that the framework reserves for every component of a kind."""
+    for key, (annotation, default) in registry_of(kind).options.items():
+        yield key, type_in_words(annotation), "absent" if default is None else repr(default)
 
 
 def type_in_words(annotation: Any) -> str:

@@ -62,6 +62,14 @@ def load_encoder(path: str | Path) -> tuple[nn.Module, Transform]:
     stored = checkpoint.load(file)
     if stored.facts.get("kind") != "encoder":
         raise CheckpointError(f"{file}: is no encoder file; give the run folder, or its encoder.safetensors.")
+    try:
+        return _rebuilt(stored)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # pydantic's ValidationError is a ValueError
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{file}: was written by another version of sslkit or of a plugin: {reason}") from error
+
+
+def _rebuilt(stored: checkpoint.Checkpoint) -> tuple[nn.Module, Transform]:
     channels = int(stored.facts["channels"])
     encoder: nn.Module = _built("backbones", stored.facts["backbone"], in_channels=channels)
     encoder.load_state_dict(stored.tensors)
@@ -77,4 +85,6 @@ def _built(kind: str, section: Mapping[str, Any], **offered: Any) -> Any:
     registry = registry_of(kind)
     given = {key: value for key, value in section.items() if key != "name"}
     parameters, _ = registry.filled(section["name"], given)
+    if "pretrained" in parameters:
+        parameters["pretrained"] = False  # the weights are in the file; nothing has to be downloaded
     return registry.build(section["name"], parameters, **offered)

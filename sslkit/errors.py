@@ -63,6 +63,10 @@ class RecipeError(UserError):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
 
+    def __reduce__(self) -> tuple[type[RecipeError], tuple[tuple[Problem, ...]]]:
+        """Pickle as the problems; workers send errors back."""
+        return RecipeError, (self.problems,)
+
 
 class UnknownName(UserError):
     """No component of a kind has this name."""

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
-from sslkit import build, signatures
+from sslkit import build, machine, signatures
 from sslkit.datasets.images import Images
 from sslkit.datasets.subset import Subset, balanced
 from sslkit.embedding import Pair, Split, embed
 from sslkit.errors import DataError
 from sslkit.evaluations.features import Features
 from sslkit.progress import Reporter
-from sslkit.recipe import Part, Recipe
+from sslkit.recipe import Recipe
+from sslkit.sections import Part
 
 Result = dict[str, Any]
 ENCODERS = ("pixels", "untrained", "trained")
@@ -30,11 +30,12 @@ class Evaluator:
     Args:
         recipe: its `evaluate` sections say what is evaluated.
         images: split name -> images; the dataset of the recipe, or a stand-in.
-        device: where encoders lie.
         folder: where evaluations may leave pictures and tables.
         report: where progress is shown.
         poll: called between batches; it stops the work by raising.
-        workers: processes that prepare views.
+
+    Raises:
+        DataError: a split is missing, has no labels that an evaluation needs, or too few images; the place is `evaluate.N`.
     """
 
     def __init__(
@@ -42,20 +43,19 @@ class Evaluator:
         recipe: Recipe,
         images: Callable[[str], Images],
         *,
-        device: torch.device,
         folder: Path,
         report: Reporter,
         poll: Callable[[], None],
-        workers: int,
     ) -> None:
         self.recipe = recipe
-        self.device = device
+        self.device = machine.device()
         self.folder = folder
         self.report = report
         self.poll = poll
         self.view = build.view(recipe.evaluation_augmentations)
         names = sorted({part.options[key] for part in recipe.evaluate for key in ("train", "test")})
-        options: dict[str, Any] = {"view": self.view, "seed": recipe.train.seed, "workers": workers, "poll": poll}
+        options: dict[str, Any] = {"view": self.view, "seed": recipe.train.seed, "poll": poll}
+        options["workers"] = machine.num_workers(recipe.data.options["workers"])
         self.splits = {name: Split(images(name), name, **options) for name in names}
         for number, part in enumerate(recipe.evaluate):
             self._check(number, part)
@@ -64,7 +64,7 @@ class Evaluator:
         """Let an evaluation look at the labels before any training, as features of width 0."""
         try:
             train, test = self._chosen(part), self.splits[part.options["test"]]
-            check = getattr(build.part(part), "check", None)
+            check = getattr(build.component(part), "check", None)
             if check is not None:
                 check(
                     *(
@@ -118,7 +118,7 @@ class Evaluator:
         results = []
         for part in parts:
             self.poll()
-            evaluation, rows = build.part(part), self._rows(part)
+            evaluation, rows = build.component(part), self._rows(part)
             offered = self._offered(part, rows, who=who, encoder=encoder, head=head, seen=seen)
             called = signatures.written(type(evaluation), "__call__")
             assert called is not None
@@ -171,6 +171,7 @@ class Evaluator:
         return {
             "evaluation": section.pop("name"),
             "law": getattr(evaluation, "protocol", ""),
+            "features": "h",
             **section,
             "train_images": len(train.images) if rows is None else len(rows),
             "test_images": len(test.images),

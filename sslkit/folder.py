@@ -18,7 +18,7 @@ from typing import Any
 
 from sslkit import toml
 from sslkit.checkpoint import write
-from sslkit.errors import RunFolderError
+from sslkit.errors import CheckpointError, RunFolderError
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,20 @@ class RunFolder:
         """The resolved recipe; a folder with this file is a run folder."""
         return self.path / "resolved.toml"
 
-    def claim(self, *, differences: Callable[[Mapping[str, Any]], list[str]]) -> bool:
-        """Whether the folder holds this very run already; RunFolderError if it holds something else.
+    def claim(self, *, differences: Callable[[Mapping[str, Any]], list[str]]) -> dict[str, Any] | None:
+        """The resolved recipe of this very run, if the folder holds it already; RunFolderError if it holds something else.
 
         `differences` compares the resolved recipe that lies here with the one that is about to run.
         """
         if not self.path.exists():
-            return False
+            return None
         if not self.path.is_dir():
             raise RunFolderError(f"{self.path}: is a file, and a run needs a folder. Name another with -o FOLDER.")
         if not self.resolved.exists():
-            if any(self.path.iterdir()):
+            # A run that was killed while it made its folder leaves a recipe.toml, and perhaps a file that begins with a dot.
+            if any(path.name != "recipe.toml" and not path.name.startswith(".") for path in self.path.iterdir()):
                 raise RunFolderError(f"{self.path}: is not empty and no run of sslkit. Name another folder with -o FOLDER.")
-            return False
+            return None
         theirs, _ = toml.parse(self.resolved.read_text(encoding="utf-8"), source=str(self.resolved))
         if differing := differences(theirs):
             shown = "\n".join(f"  {line}" for line in differing)
@@ -72,7 +73,7 @@ class RunFolder:
                 f"{self.path}: holds a run of another recipe:\n{shown}\n"
                 f"Start anew beside it with --fresh, or name another folder with -o FOLDER."
             )
-        return True
+        return theirs
 
     def beside(self) -> RunFolder:
         """The first of NAME, NAME-2, NAME-3, ... that does not exist."""
@@ -89,8 +90,12 @@ class RunFolder:
 
     def append(self, name: str, record: Mapping[str, Any]) -> None:
         """Add one line to a `.jsonl` file."""
-        with (self.path / name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        path = self.path / name
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise CheckpointError(f"{path}: can't be written: {error.strerror}. The last checkpoint is intact.") from error
 
     def truncate(self, name: str, *, step: int) -> None:
         """Drop the lines of a `.jsonl` file that were written after a step, and a line that was cut off."""

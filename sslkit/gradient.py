@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from sslkit import draws
+from sslkit import draws, signatures
 
 Precision = Literal["fp32", "bf16"]
 Scalars = dict[str, Tensor]
@@ -45,7 +45,7 @@ def whole(
     seed_noise(seed, "model", step)
     with autocast(device, precision):
         outputs = method.project([move(view) for view in batch.views])
-        labels = None if batch.labels is None else move(batch.labels)
-        loss, scalars = method.objective(*outputs, labels=labels, indices=move(batch.indices))
+        offered = {"labels": None if batch.labels is None else move(batch.labels), "indices": move(batch.indices)}
+        loss, scalars = method.objective(*outputs, **signatures.declared(method.objective, offered))
     loss.backward()
     return loss.detach(), scalars

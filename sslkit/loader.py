@@ -62,7 +62,7 @@ class Plan(NamedTuple):
         epoch, batch = divmod(step, self.batches_per_epoch)
         rows = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
         if self.shuffle:
-            return _order(self.num_images, self.seed, epoch)[rows]
+            return _order(self.num_images, self.seed, epoch)[rows].copy()
         return np.arange(self.num_images, dtype=np.int64)[rows]
 
 
@@ -79,11 +79,17 @@ class Loader:
         plan: which images make up which batch.
         workers: processes that prepare views beside the training; 0 prepares them in this one.
         label: a word of the address, so that training and evaluation draw different numbers.
+        parts: pieces of a batch that workers prepare side by side.
+
+    Raises:
+        UserError: there is not one whole batch, or too little shared memory for the workers.
     """
 
     def __init__(
         self, images: Images, views: Sequence[View], *, plan: Plan, workers: int = 0, label: str = "views", parts: int = 4
     ) -> None:
+        if plan.batches_per_epoch == 0:
+            raise UserError(f"batch_size: is {plan.batch_size}, and there are {plan.num_images} images; not one whole batch.")
         self.images = images
         self.views = list(views)
         self.plan = plan

@@ -31,6 +31,7 @@ _BOUNDS = {
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
 }
+_LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
 
 
 class Places:
@@ -89,7 +90,7 @@ def _at(given: Any, path: Path) -> Any:
 def _existing(location: Sequence[str | int], given: Mapping[str, Any]) -> Path:
     """The part of pydantic's location that stands in the recipe; the rest names branches of a union."""
     path: Path = ()
-    for key in location:
+    for key in location or ("?",):
         if path and _at(given, (*path, key)) is _ABSENT:
             break
         path = (*path, key)
@@ -102,7 +103,7 @@ def _show(value: Any) -> str:
 
 
 def _sentence(finding: Any, *, known: Sequence[str], owner: str) -> str:
-    kind, context, key = finding["type"], finding.get("ctx", {}), finding["loc"][-1]
+    kind, context, key = finding["type"], finding.get("ctx", {}), (finding["loc"] or ("?",))[-1]
     sentence = f"must be otherwise: {finding['msg'].removesuffix('.')}"
     if kind == "extra_forbidden":
         near = did_you_mean(str(key), known)
@@ -114,6 +115,9 @@ def _sentence(finding: Any, *, known: Sequence[str], owner: str) -> str:
     elif kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         sentence = f"must be {words} {context[bound]:g}"
+    elif kind in _LENGTHS:
+        words, bound = _LENGTHS[kind]
+        sentence = f"must hold {words} {context[bound]} values"
     elif kind == "literal_error":
         choices = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         near = did_you_mean(str(finding["input"]), choices)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sslkit import plugins, signatures
@@ -54,10 +55,10 @@ class Component:
             return self.given
         module, _, attribute = self.target.partition(":")
         if self.distribution == BUILT_IN:
-            return getattr(import_module(module), attribute)
+            return attrgetter(attribute)(import_module(module))
         try:
             with contextlib.redirect_stdout(sys.stderr):
-                loaded = getattr(import_module(module), attribute)
+                loaded = attrgetter(attribute)(import_module(module))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may even call sys.exit while it is imported
@@ -85,6 +86,7 @@ class Registry:
         takes: methods called with that many arguments, in order, under names of the component's own.
         options: keys of a recipe's section that belong to the framework -> (type, default).
         overridable: those of the options for which a component may declare a default of its own.
+        needs: what else the kind asks of a class: class -> a sentence of what is missing, or "".
     """
 
     kind: str
@@ -95,6 +97,7 @@ class Registry:
     takes: Mapping[str, int] = field(default_factory=dict)
     options: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     overridable: Sequence[str] = ()
+    needs: Callable[[type], str] | None = None
     _registered: dict[str, Component] = field(default_factory=dict, repr=False)
     _checked: dict[str, type] = field(default_factory=dict, repr=False)
 
@@ -105,7 +108,8 @@ class Registry:
             if offer.kind == self.kind:
                 found.setdefault(offer.name, []).append(Component(*offer))
         for name, component in self._registered.items():
-            found.setdefault(name, []).append(component)
+            others = [other for other in found.get(name, []) if other.target != component.target]
+            found[name] = [*others, component]  # the same class, installed as a plugin too, is no clash
         return dict(sorted(found.items()))
 
     def names(self) -> list[str]:
@@ -116,7 +120,8 @@ class Registry:
         """The record behind a name."""
         claims = self.claims()
         if name not in claims:
-            raise UnknownName(f"no {self.one} is called {name!r}.{did_you_mean(name, claims)} Known: {listed(claims)}.")
+            unread = "".join(f" ({one.distribution} can't be read: {one.reason})" for one in plugins.scan().broken)
+            raise UnknownName(f"no {self.one} is called {name!r}.{did_you_mean(name, claims)} Known: {listed(claims)}.{unread}")
         if len(claims[name]) > 1:
             who = " and ".join(component.distribution for component in claims[name])
             raise PluginError(
@@ -140,6 +145,8 @@ class Registry:
         signatures.check_contract(
             component, kind=self.kind, offered=self.offered, calls=self.calls, takes=self.takes, reserved=reserved
         )
+        if self.needs is not None and (missing := self.needs(component)):
+            raise ContractError(f"{component.__module__}.{component.__qualname__}: {missing}")
 
     def model(self, name: str) -> type[BaseModel]:
         """The pydantic model of a recipe's section that names this component."""
@@ -165,6 +172,8 @@ class Registry:
         """Class decorator for notebooks and scripts; running a cell again replaces what it registered before."""
 
         def decorate(component: AnyClass) -> AnyClass:
+            if not isinstance(component, type):
+                raise ContractError(f"{self.one} {name!r}: must be a class, is {component!r}.")
             target = f"{component.__module__}:{component.__qualname__}"
             others = [c for c in self.claims().get(name, []) if c.target != target]
             if others:

@@ -5,59 +5,32 @@ from __future__ import annotations
 import math
 import os
 import platform
-import resource
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 import sslkit
-from sslkit import build, checkpoint, encoder, gradient, schedule, toml
+from sslkit import build, checkpoint, encoder, gradient, machine, schedule
 from sslkit.datasets.images import Images
 from sslkit.datasets.subset import limited
-from sslkit.errors import DataError, NonFiniteError, Stopped, UserError
+from sslkit.errors import DataError, NonFiniteError, RunFolderError, Stopped, UserError
 from sslkit.evaluate import Evaluator, Result
+from sslkit.facts import facts
 from sslkit.folder import RunFolder
-from sslkit.loader import Batch, Loader, Plan
+from sslkit.loader import Loader, Plan
 from sslkit.progress import Reporter
-from sslkit.recipe import SECTIONS_APART, Part, Recipe
+from sslkit.recipe import SECTIONS_APART, Recipe
 from sslkit.registry import BUILT_IN, registry_of
 from sslkit.signals import StopRequest, stop_request
+from sslkit.stopwatch import Stopwatch
+from sslkit.toml_writer import dump
 from sslkit.train import Scalars, train
 
 OpenImages = Callable[[str], Images]
-
-
-class Facts(NamedTuple):
-    """What follows from a recipe and the number of its images."""
-
-    num_images: int
-    steps_per_epoch: int
-    steps: int
-    warmup_steps: int
-    peak_lr: float
-
-
-def facts(recipe: Recipe, num_images: int) -> Facts:
-    """The derived numbers; DataError if there is not one whole batch."""
-    settings = recipe.train
-    if num_images < settings.batch_size:
-        raise DataError(
-            f"train.batch_size: is {settings.batch_size}, and the split {recipe.data.options['split']!r} has {num_images} "
-            f"images; an epoch needs at least one whole batch."
-        )
-    return Facts(
-        num_images=num_images,
-        steps_per_epoch=num_images // settings.batch_size,
-        steps=schedule.num_steps(num_images, batch_size=settings.batch_size, epochs=settings.epochs),
-        warmup_steps=schedule.warmup_steps(settings.warmup_epochs, num_images=num_images, batch_size=settings.batch_size),
-        peak_lr=schedule.peak_lr(settings.base_lr, batch_size=settings.batch_size, scaling=settings.lr_scaling),
-    )
 
 
 def run(recipe: Recipe, folder: Path, *, report: Reporter, text: str, fresh: bool = False) -> RunFolder:
@@ -76,54 +49,20 @@ def run(recipe: Recipe, folder: Path, *, report: Reporter, text: str, fresh: boo
     """
     _refuse_ranks()
     target = RunFolder(folder).beside() if fresh else RunFolder(folder)
-    same = target.claim(differences=recipe.differences)
-    if same and target.read_results()[1]:
+    before = target.claim(differences=recipe.differences)
+    finished = before is not None and target.read_results()[1]
+    if before is not None and finished and recipe.same_evaluations(before):
         report.say(f"{target.path}: this run is complete. --fresh starts it anew beside it.")
         return target
     with stop_request() as stop:
         work = Run(recipe, target, report=report, stop=stop)
-        if not same:
-            target.create(recipe=text, resolved=toml.dump(work.resolved(), sections=SECTIONS_APART))
+        if before is not None:
+            work.check_images(before)
+        target.create(recipe=text, resolved=dump(work.resolved(), sections=SECTIONS_APART))
+        if finished:
+            report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
         work.complete()
     return target
-
-
-def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) -> list[Result]:
-    """Evaluate the encoder of a run folder again, and put the numbers into its results.
-
-    Args:
-        folder: a run folder with a trained encoder.
-        overrides: `KEY=VALUE` over its resolved recipe; what moves weights can't be changed.
-        report: where progress is shown.
-
-    Raises:
-        UserError: the folder holds no run, or an override would make it another run.
-    """
-    target = RunFolder(folder)
-    if not target.resolved.exists():
-        raise UserError(f"{folder}: is no run folder; it has no resolved.toml.")
-    recipe = Recipe.load(target.resolved, overrides)
-    if differing := recipe.differences(Recipe.load(target.resolved).to_dict()):
-        raise UserError("--set: evaluation can't change what was trained:\n" + "\n".join(f"  {line}" for line in differing))
-    trained, transform = encoder.load_encoder(folder)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with stop_request() as stop:
-        evaluator = Evaluator(
-            recipe,
-            partial(build.images, recipe),
-            device=device,
-            folder=folder,
-            report=report,
-            poll=stop.poll,
-            workers=workers_of(recipe),
-        )
-        results = evaluator.baselines(in_channels=transform.channels)
-        results += evaluator.trained(trained, torch.nn.Identity(), epoch=recipe.train.epochs, parts=recipe.evaluate)
-    before, finished = target.read_results()
-    replaced = [(one["encoder"], one["name"], one["epoch"], one["protocol"]) for one in results]
-    kept = [one for one in before if (one["encoder"], one["name"], one["epoch"], one["protocol"]) not in replaced]
-    target.write_results([*kept, *results], finished=finished)
-    return results
 
 
 def _refuse_ranks() -> None:
@@ -151,26 +90,35 @@ class Run:
         self, recipe: Recipe, folder: RunFolder, *, report: Reporter, stop: StopRequest, open_images: OpenImages | None = None
     ) -> None:
         self.recipe, self.folder, self.report, self.stop = recipe, folder, report, stop
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.precision = _precision(recipe, self.device, report)
-        workers = workers_of(recipe)
-        opener = open_images or partial(build.images, recipe)
-        images = limited(opener(recipe.data.options["split"]), recipe.data.options["limit"], seed=recipe.train.seed)
+        self.device = machine.device()
+        self.precision = machine.precision(recipe.train.precision)
+        if self.precision != recipe.train.precision:
+            report.say("train.precision: this CPU has no bf16 of its own and would be several times slower: computing in fp32.")
+        opener = cache(open_images or partial(build.images, recipe))
+        split = recipe.data.options["split"]
+        images = limited(opener(split), recipe.data.options["limit"], seed=recipe.train.seed)
         self.channels = images.channels
         self.facts = facts(recipe, len(images))
         if images.labels is None and build.needs_labels(recipe):
-            raise DataError(
-                f"loss: {recipe.loss.name!r} needs labels, and the split {recipe.data.options['split']!r} has none."
-            )
-        self.evaluator = Evaluator(
-            recipe, opener, device=self.device, folder=folder.path, report=report, poll=stop.poll, workers=workers
-        )
+            raise DataError(f"loss: {recipe.loss.name!r} needs labels, and the split {split!r} has none.")
+        self.evaluator = Evaluator(recipe, opener, folder=folder.path, report=report, poll=stop.poll)
         plan = Plan(len(images), recipe.train.batch_size, recipe.train.seed)
+        workers = machine.num_workers(recipe.data.options["workers"])
         self.loader = Loader(images, [build.view(view) for view in recipe.views], plan=plan, workers=workers)
         self.method = build.method(recipe, in_channels=images.channels).to(self.device)
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.results: list[Result] = []
+        self.trackers: list[Any] = []
         self.watch = Stopwatch(recipe.train.batch_size)
+
+    def check_images(self, before: Mapping[str, Any]) -> None:
+        """Refuse to go on with another number of images than the run began with: the schedule would be another."""
+        theirs = before.get("resolved", {}).get("num_images")
+        if theirs != self.facts.num_images:
+            raise RunFolderError(
+                f"{self.folder.path}: this run began with {theirs} images, and there are {self.facts.num_images} now. "
+                f"Bring the images back, or start anew beside it with --fresh."
+            )
 
     def resolved(self) -> dict[str, Any]:
         """The recipe with every default, and in `[resolved]` every number derived and every version."""
@@ -186,7 +134,7 @@ class Run:
         """Resume or start, train to the end, evaluate, and write down the results."""
         self.folder.probe()
         start = self._resume()
-        self.trackers = [build.part(part, folder=self.folder.path) for part in self.recipe.track]
+        self.trackers = [build.component(part, folder=self.folder.path, step=start) for part in self.recipe.track]
         try:
             self._evaluate_due(start)
             self._train(start)
@@ -200,10 +148,10 @@ class Run:
     def _resume(self) -> int:
         """Steps done already, with everything put back as it was then."""
         found, refused = checkpoint.newest(self.folder.checkpoints)
-        for error in refused:
-            self.report.say(f"{error} The one before it is used.")
         if found is None and refused:
             raise refused[0]
+        for error in refused:
+            self.report.say(f"{error} The one before it is used.")
         step = 0
         if found is not None:
             checkpoint.restore(found, self.method, self.optimizer)
@@ -248,24 +196,36 @@ class Run:
     def _on_step(self, step: int, loss: Tensor, scalars: Scalars) -> bool:
         """Log, save, evaluate, stop: in this order, so that nothing is lost."""
         self.watch.step()
+        asked = bool(self.stop)
         epoch, inside = divmod(step, self.facts.steps_per_epoch)
-        logged = step % self.recipe.train.log_every == 0 or step == self.facts.steps
-        numbers = {"epoch": step / self.facts.steps_per_epoch, "loss": loss.item()}
-        if logged:
-            lr = self.optimizer.param_groups[0]["lr"] / self.optimizer.param_groups[0].get("lr_scale", 1.0)
-            numbers |= {"lr": lr, **{name: value.item() for name, value in scalars.items()}}
-            self._log(step, numbers)
-        shown = {**numbers, "epoch": math.ceil(numbers["epoch"]), "epochs": self.recipe.train.epochs}
-        self.report.step(step, {**shown, "images_per_second": self.watch.images_per_second}, logged=logged)
         last = step == self.facts.steps
-        if self.stop or last or (inside == 0 and epoch % self.recipe.train.checkpoint_every_epochs == 0):
+        numbers = {"epoch": step / self.facts.steps_per_epoch, "loss": loss.item()}
+        logged = last or step % self.recipe.train.log_every == 0
+        if logged:
+            group = self.optimizer.param_groups[0]
+            rates = {"lr": group["lr"] / group.get("lr_scale", 1.0)}
+            numbers = {**{name: float(value) for name, value in scalars.items()}, **numbers, **rates}
+            self._log(step, numbers)
+        self._report(step, numbers, logged=logged)
+        if asked or last or (inside == 0 and self._saved_after(epoch)):
             self._save(step, self.folder.last)
         if inside == 0 and epoch % self.recipe.train.keep_every_epochs == 0:
             self._save(step, self.folder.checkpoints / f"epoch_{epoch:04d}.safetensors")
-        self.stop.poll()
+        if asked:
+            raise Stopped("asked to stop")
         if not last:
             self._evaluate_due(step)
         return False
+
+    def _saved_after(self, epoch: int) -> bool:
+        """An evaluation can be interrupted, and a kept checkpoint must not be newer than the last one."""
+        settings = self.recipe.train
+        due = epoch % settings.checkpoint_every_epochs == 0 or epoch % settings.keep_every_epochs == 0
+        return due or bool(self.evaluator.due(epoch))
+
+    def _report(self, step: int, numbers: Mapping[str, float], *, logged: bool) -> None:
+        shown = {"epochs": self.recipe.train.epochs, "images_per_second": self.watch.images_per_second}
+        self.report.step(step, {**numbers, **shown, "epoch": math.ceil(numbers["epoch"])}, logged=logged)
 
     def _log(self, step: int, numbers: dict[str, float]) -> None:
         self.folder.append("metrics.jsonl", {"step": step, **numbers})
@@ -295,11 +255,10 @@ class Run:
             "recipe": self.recipe.digest(),
         }
         encoder.save(self.folder.encoder, self.method.backbone, facts=facts)
-        parts: list[Part] = list(self.recipe.evaluate)
         last = self.recipe.train.epochs
         self.results = [result for result in self.results if 0 < result["epoch"] < last]
         results = self.evaluator.baselines(in_channels=self.channels)
-        results += self.evaluator.trained(self.method.backbone, self.method.head, epoch=last, parts=parts)
+        results += self.evaluator.trained(self.method.backbone, self.method.head, epoch=last, parts=self.recipe.evaluate)
         self._record(results, self.facts.steps)
         self.folder.write_results(self.results, finished=True)
 
@@ -311,32 +270,6 @@ class Run:
             self.report.say(f"epoch {step // self.facts.steps_per_epoch}: {name} = {value:.4f}")
         for tracker in self.trackers:
             tracker(step, numbers)
-
-
-def workers_of(recipe: Recipe) -> int:
-    """The recipe's workers; "auto" is none without a GPU, where they would take the cores that train."""
-    workers = recipe.data.options["workers"]
-    if workers != "auto":
-        return int(workers)
-    return min(8, max(1, (os.cpu_count() or 2) - 1)) if torch.cuda.is_available() else 0
-
-
-def _precision(recipe: Recipe, device: torch.device, report: Reporter) -> gradient.Precision:
-    """The recipe's precision; float32 on a CPU that only emulates bf16."""
-    if recipe.train.precision == "bf16" and device.type == "cpu" and not native_bf16():
-        report.say(
-            "train.precision: this CPU has no bf16 of its own and would be several times slower with it: computing in fp32."
-        )
-        return "fp32"
-    return recipe.train.precision
-
-
-def native_bf16() -> bool:
-    """Whether the CPU multiplies bf16 itself (AVX512-BF16, AMX, or Arm's bf16)."""
-    if platform.system() != "Linux":
-        return False
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
 def versions(recipe: Recipe) -> dict[str, str]:
@@ -355,44 +288,3 @@ def versions(recipe: Recipe) -> dict[str, str]:
             name, _, number = distribution.partition(" ")
             found[name] = number
     return found
-
-
-class Stopwatch:
-    """Images a second, and the share of the time that is spent waiting for views."""
-
-    def __init__(self, batch_size: int) -> None:
-        self.batch_size = batch_size
-        self.images_per_second = 0.0
-        self.restart()
-
-    def restart(self) -> None:
-        """Leave out what was done since the last step."""
-        self._began, self._waited, self._steps = time.perf_counter(), 0.0, 0
-
-    def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The same batches; the time they took is remembered."""
-        self.restart()
-        while True:
-            asked = time.perf_counter()
-            batch = next(batches, None)
-            self._waited += time.perf_counter() - asked
-            if batch is None:
-                return
-            yield batch
-
-    def step(self) -> None:
-        """One more step is done."""
-        self._steps += 1
-        self.images_per_second = self._steps * self.batch_size / (time.perf_counter() - self._began)
-
-    def lap(self) -> dict[str, float]:
-        """The figures since the last lap; begins another."""
-        elapsed = time.perf_counter() - self._began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        figures = {
-            "images_per_second": round(self._steps * self.batch_size / elapsed, 2),
-            "loader_share": round(self._waited / elapsed, 4),
-            "peak_memory_mib": round(peak / 2**20, 1),
-        }
-        self.restart()
-        return figures

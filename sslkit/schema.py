@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sslkit.errors import UserError
-from sslkit.recipe import KIND_OF_LIST, KIND_OF_SECTION, Train
 from sslkit.registry import registry_of
+from sslkit.sections import KIND_OF_LIST, KIND_OF_SECTION, Train
 
 
 def recipe_schema() -> dict[str, Any]:

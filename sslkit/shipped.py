@@ -15,7 +15,7 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def found(name: str) -> Path:
+def find(name: str) -> Path:
     """The file of a recipe: a path as it stands, or the name of a shipped recipe."""
     path = Path(name)
     if path.is_file():

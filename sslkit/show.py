@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from sslkit import build
-from sslkit.errors import DataError
+from sslkit.errors import UserError
+from sslkit.facts import facts
 from sslkit.recipe import Recipe
-from sslkit.run import facts
+from sslkit.schedule import peak_lr
 from sslkit.train import set_lr
 
 
 def derived(recipe: Recipe) -> Iterator[str]:
     """One line a fact."""
+    channels = build.channels_of(recipe)
+    settings = recipe.train
+    yield f"peak lr: {peak_lr(settings.base_lr, batch_size=settings.batch_size, scaling=settings.lr_scaling):g}"
     try:
-        images = build.images(recipe, recipe.data.options["split"], limit=True)
-    except DataError as error:
-        channels = build.channels_of(recipe)
+        # Nothing is downloaded to be counted.
+        parameters = {key: False if key == "download" else value for key, value in recipe.data.parameters.items()}
+        images = build.training_images(replace(recipe, data=replace(recipe.data, parameters=parameters)))
+    except UserError as error:
         yield f"data: {error}"
-        yield "steps, peak lr and warm-up follow from the number of images"
+        yield "steps and warm-up follow from the number of images"
     else:
         channels = images.channels
         numbers = facts(recipe, len(images))
         yield f"data: {numbers.num_images} images, {numbers.steps_per_epoch} steps an epoch"
         yield f"steps: {numbers.steps}, {numbers.warmup_steps} of them warm-up"
-        yield f"peak lr: {numbers.peak_lr:g}"
     with torch.device("meta"):
         method = build.method(recipe, in_channels=channels)
     for name in ("backbone", "head", "loss"):
@@ -36,7 +41,7 @@ def derived(recipe: Recipe) -> Iterator[str]:
             yield f"{name}: {sum(p.numel() for p in module.parameters()):,} parameters"
     parts = memory(recipe, method, channels=channels)
     total = sum(parts.values())
-    yield f"memory of a step without the loss, estimated: {total / 2**30:.2f} GiB"
+    yield f"memory of a step in float32 without the loss, estimated: {total / 2**30:.2f} GiB"
     for name, size in parts.items():
         yield f"  {name}: {size / 2**20:,.0f} MiB"
 
@@ -48,8 +53,12 @@ def memory(recipe: Recipe, method: nn.Module, *, channels: int) -> dict[str, int
     """
     kept: dict[int, int] = {}
 
+    own = {tensor.untyped_storage()._cdata for tensor in (*method.parameters(), *method.buffers())}
+
     def count(tensor: torch.Tensor) -> torch.Tensor:
-        kept[id(tensor.untyped_storage())] = tensor.untyped_storage().nbytes()
+        if tensor.untyped_storage()._cdata in own:
+            return tensor
+        kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
         alive.append(tensor)
         return tensor
 

@@ -23,15 +23,14 @@ _Kind = inspect.Parameter
 def written(component: type, method: str) -> FunctionType | None:
     """The function that someone wrote for a method, or none where a class only inherits torch's or Python's own.
 
-    A torch module is called through `forward`, so that is what `__call__` means for one.
+    A torch module is called through its `forward`, its own or one that it inherits from a layer of torch.
     """
     for owner in component.__mro__:
-        if owner.__module__.split(".")[0] in ("torch", "typing", "builtins"):
-            continue
-        for name in ("forward", "__call__") if method == "__call__" else (method,):
-            if isinstance(vars(owner).get(name), FunctionType):
-                return vars(owner)[name]
-    return None
+        found = vars(owner).get(method)
+        if isinstance(found, FunctionType) and owner.__module__.split(".")[0] not in ("torch", "typing", "builtins"):
+            return found
+    forward = getattr(component, "forward", None) if method == "__call__" else None
+    return forward if isinstance(forward, FunctionType) and forward.__name__ != "_forward_unimplemented" else None
 
 
 def constructor(component: type) -> FunctionType | None:
@@ -39,7 +38,8 @@ def constructor(component: type) -> FunctionType | None:
     return written(component, "__init__")
 
 
-def _parameters(function: Callable[..., Any] | None) -> list[inspect.Parameter]:
+def parameters_of(function: Callable[..., Any] | None) -> list[inspect.Parameter]:
+    """A function's parameters without `self`."""
     if function is None:
         return []
     parameters = list(inspect.signature(function).parameters.values())
@@ -49,7 +49,7 @@ def _parameters(function: Callable[..., Any] | None) -> list[inspect.Parameter]:
 def keyword_only(component: type) -> dict[str, inspect.Parameter]:
     """The parameters that a recipe fills, with resolved annotations."""
     init = constructor(component)
-    found = {p.name: p for p in _parameters(init) if p.kind is _Kind.KEYWORD_ONLY}
+    found = {p.name: p for p in parameters_of(init) if p.kind is _Kind.KEYWORD_ONLY}
     if not found or init is None:
         return {}
     annotated = SimpleNamespace(__annotations__={k: p.annotation for k, p in found.items()})
@@ -59,7 +59,7 @@ def keyword_only(component: type) -> dict[str, inspect.Parameter]:
 
 def declared(function: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
     """The part of what the framework offers that a function declares."""
-    names = {p.name for p in _parameters(function)}
+    names = {p.name for p in parameters_of(function)}
     return {name: value for name, value in offered.items() if name in names}
 
 
@@ -81,11 +81,11 @@ def check_contract(
     label = f"{component.__module__}.{component.__qualname__}"
     init = constructor(component)
     if init is not None:
-        own = [p for p in _parameters(init) if p.kind is not _Kind.KEYWORD_ONLY]
+        own = [p for p in parameters_of(init) if p.kind is not _Kind.KEYWORD_ONLY]
         _check_names(init, own, offered, label=label, kind=kind)
     for method, names in calls.items():
         function = _required(component, method, names, label=label, kind=kind)
-        _check_names(function, _parameters(function), names, label=label, kind=kind)
+        _check_names(function, parameters_of(function), names, label=label, kind=kind)
     for method, count in takes.items():
         _check_count(_required(component, method, ["..."] * count, label=label, kind=kind), count, label=label)
     _check_keywords(component, label=label, reserved=reserved)
@@ -106,7 +106,8 @@ def _check_names(
     function: FunctionType, parameters: Sequence[inspect.Parameter], names: Sequence[str], *, label: str, kind: str
 ) -> None:
     for parameter in parameters:
-        outputs = "*" in names and parameter.default is _Kind.empty and parameter.kind is not _Kind.VAR_KEYWORD
+        by_position = parameter.kind in (_Kind.POSITIONAL_ONLY, _Kind.POSITIONAL_OR_KEYWORD, _Kind.VAR_POSITIONAL)
+        outputs = "*" in names and parameter.default is _Kind.empty and by_position
         if parameter.name in names or outputs:
             continue
         raise ContractError(
@@ -129,7 +130,7 @@ def _check_count(function: FunctionType, count: int, *, label: str) -> None:
 def _check_keywords(component: type, *, label: str, reserved: Sequence[str]) -> None:
     from pydantic import BaseModel
 
-    for parameter in _parameters(constructor(component)):
+    for parameter in parameters_of(constructor(component)):
         if parameter.kind is not _Kind.KEYWORD_ONLY:
             continue
         name = parameter.name
@@ -140,9 +141,31 @@ def _check_keywords(component: type, *, label: str, reserved: Sequence[str]) -> 
         if parameter.annotation is _Kind.empty:
             raise ContractError(f"{label}: parameter {name!r} needs a type, for instance '{name}: float = 1.0'.")
     try:
-        keyword_only(component)
+        parameters = keyword_only(component)
     except Exception as error:
         raise ContractError(f"{label}: a parameter's type can't be resolved: {error}.") from error
+    for name, parameter in parameters.items():
+        _check_type(name, parameter, label=label)
+
+
+def _check_type(name: str, parameter: inspect.Parameter, *, label: str) -> None:
+    """A parameter's type must be one that a recipe and its schema can hold, and its default of that type."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+    from pydantic.errors import PydanticUserError
+
+    try:
+        TypeAdapter(parameter.annotation).json_schema()
+        if parameter.default is not _Kind.empty:
+            config = ConfigDict(validate_default=True, allow_inf_nan=False)
+            field: dict[str, Any] = {name: (parameter.annotation, parameter.default)}
+            create_model("Default", __config__=config, **field)()
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        default = f"the default of {name!r}, {parameter.default!r}"
+        raise ContractError(f"{label}: {default}, does not fit its type: {reason}.") from error
+    except (PydanticUserError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ContractError(f"{label}: the type of {name!r} is none that a recipe can hold: {reason}") from error
 
 
 def model_of(component: type, *, name: str, options: Mapping[str, tuple[Any, Any]]) -> type[BaseModel]:

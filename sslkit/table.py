@@ -8,7 +8,16 @@ from typing import Any
 from rich.table import Table
 
 _TITLES = {"pixels": "raw pixels", "untrained": "untrained", "trained": "trained"}
-_SHOWN_APART = ("evaluation", "law", "view", "seed", "recipe", "train_images", "test_images")  # in the caption, or not at all
+_SHOWN_APART = (
+    "evaluation",
+    "law",
+    "features",
+    "view",
+    "seed",
+    "recipe",
+    "train_images",
+    "test_images",
+)  # in the caption, or not at all
 
 
 def results_table(results: Sequence[Mapping[str, Any]], *, title: str) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,18 +24,23 @@ class Operation(NamedTuple):
     p: float = 1.0
 
 
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
 class View:
     """A crop and the operations after it, applied to images at addressed draws.
 
     An operation's address is its name and its occurrence in the list, so that adding another one does not move its numbers.
 
     Args:
-        operations: the crop first; `(name, object)` pairs, or objects, whose class is then the name.
+        operations: the crop first; `(name, object)` pairs, or objects, named by their class: `HorizontalFlip` is
+            `horizontal_flip`, as in a recipe.
         p: the share of images each operation is applied to; without it an operation's own `p`, else 1.
     """
 
     def __init__(self, operations: Sequence[Any], *, p: Sequence[float] | None = None) -> None:
-        named = [one if isinstance(one, tuple) else (type(one).__name__, one) for one in operations]
+        named = [one if isinstance(one, tuple) else (_snake_case(type(one).__name__), one) for one in operations]
         names = [name for name, _ in named]
         addresses = [f"{name}#{names[:i].count(name)}" for i, name in enumerate(names)]
         shares = p if p is not None else [getattr(one, "p", 1.0) for _, one in named]

@@ -17,7 +17,7 @@ def modules_after(*arguments, prefix="pass"):
         f"import sys; {prefix}; sys.argv = ['sslkit', *{list(arguments)!r}]\n"
         "from sslkit.cli import main\n"
         "try: main()\n"
-        "except SystemExit: pass\n"
+        "except SystemExit as done: assert done.code == 0, done.code\n"
         "print('MODULES', *sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
@@ -31,11 +31,12 @@ def modules_after(*arguments, prefix="pass"):
         (["list"], ["torch", "numpy", "cv2"]),
         (["list", "losses"], ["torch", "numpy", "cv2"]),
         (["recipes"], ["torch", "numpy", "cv2"]),
-        (["copy", "quickstart", "/dev/null"], ["torch", "numpy", "cv2"]),
+        (["copy", "quickstart", "TMP/mine.toml"], ["torch", "numpy", "cv2"]),
         (["plugins"], ["torch", "numpy", "cv2"]),
     ],
 )
-def test_what_starts_quickly_does_not_import_torch(arguments, absent):
+def test_what_starts_quickly_does_not_import_torch(arguments, absent, tmp_path):
+    arguments = [argument.replace("TMP", str(tmp_path)) for argument in arguments]
     assert not modules_after(*arguments) & set(absent)
 
 
@@ -59,10 +60,25 @@ def test_copy_never_writes_over_a_file(tmp_path):
     assert "nothing wrong" in sslkit("check", "mine.toml", cwd=tmp_path).stdout
 
 
+def test_check_builds_what_needs_no_data(tmp_path):
+    for wrong, says in (
+        ("num_views=3", "needs 2 views and gets 3"),
+        ("augmentations.0.area=[1.0, 0.3]", "'random_resized_crop': area"),
+    ):
+        assert says in sslkit("check", recipe_file(tmp_path), "--set", wrong, cwd=tmp_path, check=2).stderr
+
+
+def test_smoke_takes_no_folder(tmp_path):
+    assert "leaves no run folder" in sslkit("run", "quickstart", "--smoke", "--fresh", cwd=tmp_path, check=2).stderr
+
+
 def test_describe_and_schema(tmp_path):
     described = sslkit("describe", "losses", "nt_xent", cwd=tmp_path).stdout
     assert "2002.05709" in described
     assert "float > 0" in described
+    crop = sslkit("describe", "augmentations", "random_resized_crop", cwd=tmp_path).stdout
+    assert "[float > 0, <= 1, float > 0, <= 1]" in crop
+    assert "Of every one of this kind" in crop
     assert json.loads(sslkit("schema", cwd=tmp_path).stdout)["properties"]["loss"]["oneOf"]
     assert "Did you mean 'losses'" in sslkit("describe", "loses", "nt_xent", cwd=tmp_path, check=2).stderr
 
@@ -104,7 +120,7 @@ def test_a_mistake_is_one_message_and_writes_nothing(tmp_path, change, says):
 
 def test_the_traceback_is_there_for_who_asks(tmp_path):
     broken = recipe_file(tmp_path, TEXT.replace("temperature", "temprature"))
-    assert "Traceback" in sslkit("check", broken, "--traceback", cwd=tmp_path, check=1).stderr
+    assert "Traceback" in sslkit("check", broken, "--traceback", cwd=tmp_path, check=2).stderr
 
 
 def test_the_command_line_s_own_mistakes(tmp_path):
@@ -140,7 +156,7 @@ def test_a_missing_and_an_empty_folder(tmp_path):
     done = sslkit("run", recipe, "--set", "data.root=imagse", cwd=tmp_path, check=2)
     assert "data.root: there is no folder 'imagse'. Did you mean 'images'?" in done.stderr
     (tmp_path / "empty").mkdir()
-    assert "empty" in sslkit("run", recipe, "--set", "data.root=empty", cwd=tmp_path, check=2).stderr
+    assert "no image" in sslkit("run", recipe, "--set", "data.root=empty", cwd=tmp_path, check=2).stderr
 
 
 def test_missing_labels(tmp_path):
@@ -148,6 +164,8 @@ def test_missing_labels(tmp_path):
     done = sslkit("run", recipe, cwd=tmp_path, check=2)
     assert "evaluate.0 (knn)" in done.stderr
     assert "no labels" in done.stderr
+    done = sslkit("run", recipe, "--set", "evaluate=[{name='linear_cached'}]", cwd=tmp_path, check=2)
+    assert "evaluate.0 (linear_cached): evaluate: the split 'train' has no labels" in done.stderr
     sslkit("run", folder_recipe(tmp_path, labelled=False, evaluate=False), cwd=tmp_path)
 
 
@@ -160,7 +178,6 @@ def test_imagenet_that_is_not_there_says_three_ways_on(tmp_path):
 def test_a_full_disk_while_saving(tmp_path):
     """Files may not grow beyond 64 kB here: the checkpoint fails as it does on a full disk, and what was there stays."""
     recipe = recipe_file(tmp_path)
-    sslkit("run", recipe, "--set", "train.epochs=2", "-o", "before", cwd=tmp_path)
     limited = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)); sys.argv = ['sslkit', 'run', sys.argv[1]];"

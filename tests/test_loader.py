@@ -42,7 +42,8 @@ def test_shapes_and_layout_of_a_batch():
     assert (labels == torch.from_numpy(Shapes("train", num_images=50).labels)[indices]).all()
 
 
-def test_views_do_not_depend_on_the_batch():
+def test_views_do_not_depend_on_the_batch(monkeypatch):
+    monkeypatch.setattr("sslkit.views._CHUNK_BYTES", 4 * 24 * 24 * 3 * 4)  # four images a chunk: batches of 7 pass a border
     one, other = views_by_image(batches(1, steps=48)), views_by_image(batches(7))
     assert len(other) == 49
     for index in other.keys() & one.keys():
@@ -139,6 +140,24 @@ def test_too_little_shared_memory_is_said_before_a_worker_dies_of_it(monkeypatch
     monkeypatch.setattr(loader.shutil, "disk_usage", lambda _: loader.shutil._ntuple_diskusage(100, 90, 10))
     with pytest.raises(UserError, match=r"data.workers: 2 workers need .* Set data.workers = 0"):
         batches(5, workers=2)
+
+
+def test_too_few_images_for_a_batch():
+    with pytest.raises(UserError, match="is 10, and there are 3 images"):
+        Loader(Shapes("train", num_images=3), [paper_view()], plan=Plan(3, 10))
+
+
+def test_a_view_in_python_has_the_draws_of_the_recipe():
+    from small import TEXT
+
+    from sslkit import build
+    from sslkit.recipe import Recipe
+
+    ours = View([RandomResizedCrop(size=12, area=(0.3, 1.0)), HorizontalFlip(), ColorDistortion()])
+    theirs = build.view(Recipe.parse(TEXT).views[0])
+    images, sizes, samples = [Shapes("train").read(i) for i in range(5)], np.full((5, 2), 32), np.arange(5)
+    one, two = (view.apply(images, view.boxes(sizes, samples, 0), samples, 0) for view in (ours, theirs))
+    assert np.array_equal(one, two)
 
 
 def test_limit_is_a_pure_function_of_the_seed():

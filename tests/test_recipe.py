@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from sslkit.errors import RecipeError, SslkitError, UserError
 from sslkit.recipe import Recipe
 from sslkit.schema import recipe_schema
 from sslkit.shipped import shipped
+from sslkit.toml_writer import dump
 
 TEXT = """\
 backbone  = { name = "resnet", depth = 18 }
@@ -128,13 +130,13 @@ def test_views_of_their_own():
     text = TEXT.replace("augmentations = [", "views = [{ augmentations = [").replace("]\n\n[data]", "], count = 3 }]\n\n[data]")
     recipe = Recipe.parse(text)
     assert len(recipe.views) == 3
-    assert "either one list" in problems(TEXT + "\n[[views]]\naugmentations = []\n")[0]
+    assert "give one list" in problems(TEXT + "\n[[views]]\naugmentations = []\n")[0]
 
 
 @pytest.mark.parametrize("path", shipped().values(), ids=lambda path: path.stem)
 def test_shipped_recipes_are_right_and_survive_resolving(path):
     recipe = Recipe.load(path)
-    again = Recipe.parse(toml.dump(recipe.to_dict()), name=path.stem)
+    again = Recipe.parse(dump(recipe.to_dict()), name=path.stem)
     assert again == recipe
     assert again.digest() == recipe.digest()
     assert recipe.differences(again.to_dict()) == []
@@ -147,6 +149,41 @@ def test_what_moves_weights_and_what_does_not():
     other = Recipe.parse(TEXT, overrides=["loss.temperature=0.2", "train.seed=1"])
     assert other.digest() != recipe.digest()
     assert other.differences(recipe.to_dict()) == ["loss.temperature: 0.5 -> 0.2", "train.seed: 0 -> 1"]
+
+
+def test_views_that_contradict_each_other():
+    views = TEXT.replace("augmentations = [", "views = [{ augmentations = [").replace("]\n\n[data]", "] }]\n\n[data]")
+    assert "num_views: belongs to a list that all views share" in problems("num_views = 3\n" + views)[0]
+    empty = TEXT[: TEXT.index("augmentations")] + "views = []\n" + TEXT[TEXT.index("[data]") :]
+    assert "views: must hold at least one view." in problems(empty)[0]
+    assert "a crop is made of every image" in problems(TEXT.replace("size = 32", "size = 32, p = 0.5"))[0]
+
+
+def test_hostile_overrides():
+    for wrong in ("augmentations.\u00b2.size=3", "data.root=\udce9"):
+        with pytest.raises(UserError, match="--set"):
+            Recipe.parse(TEXT, overrides=[wrong])
+    assert problems(TEXT, "los.temperature=1")[0].startswith("--set los.temperature: los: there is no such section.")
+
+
+def test_where_data_lie_is_not_what_they_are():
+    text = TEXT.replace('name = "shapes"', 'name = "image_folder"\nroot = "a"')
+    one, other = Recipe.parse(text), Recipe.parse(text, overrides=["data.root=b"])
+    assert one.digest() == other.digest()
+    assert other.differences(one.to_dict()) == ["data.root: 'a' -> 'b'"]
+
+
+@pytest.mark.parametrize("path", shipped().values(), ids=lambda path: path.stem)
+def test_the_schema_accepts_shipped_recipes_and_refuses_broken_ones(path):
+    data, _ = toml.parse(path.read_text())
+    validator = jsonschema.Draft202012Validator(recipe_schema())
+    assert not list(validator.iter_errors(data))
+    for broken in (
+        {**data, "loss": {"name": "nt_xent", "temprature": 1}},
+        {**data, "loss": {"name": "x"}},
+        {**data, "los": {}},
+    ):
+        assert list(validator.iter_errors(broken))
 
 
 def test_the_schema_knows_every_component():
@@ -184,11 +221,13 @@ def test_whatever_stands_there_is_a_recipe_or_a_recipe_error(key, value):
     for section in sections:
         target = target[section]
     target[last] = value
+    from sslkit.check import Check
     from sslkit.problems import Places
-    from sslkit.recipe import _Check
 
     try:
-        _Check(Places("x", {})).recipe(data, name="x")
+        recipe = Recipe(name="x", **Check(Places("x", {})).sections(data))
+        assert Recipe.parse(dump(recipe.to_dict()), name="x") == recipe
+        assert len(recipe.digest()) == 12
     except SslkitError as error:
         assert str(error)
 

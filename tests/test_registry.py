@@ -1,11 +1,13 @@
 """Registry: lazy names, contracts, plugins that are whole and plugins that are broken."""
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import pytest
 from annotated_types import Gt
 from fake_plugins import install  # noqa: F401 (a fixture)
+from torch import nn
 
 from sslkit import plugins
 from sslkit.errors import ContractError, PluginError, UnknownName
@@ -169,6 +171,21 @@ class TakesOption:
     def __call__(self, z1, z2): ...
 
 
+class Opaque:
+    def __init__(self, *, net: Whole) -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+class TakesFunction:
+    def __init__(self, *, law: Callable[[int], int] = abs) -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+class BadDefault:
+    def __init__(self, *, margin: float = "x") -> None: ...
+    def __call__(self, z1, z2): ...
+
+
 class Unresolvable:
     def __init__(self, *, x: "Nowhere" = 0) -> None: ...
     def __call__(self, z1, z2): ...
@@ -188,6 +205,9 @@ class Unresolvable:
         (Star, "asks for 'rest'"),
         (TakesOption, "'weight' belongs to the framework"),
         (Unresolvable, "can't be resolved"),
+        (Opaque, "the type of 'net' is none that a recipe can hold"),
+        (TakesFunction, "the type of 'law' is none that a recipe can hold"),
+        (BadDefault, "the default of 'margin', 'x', does not fit its type"),
     ],
 )
 def test_a_broken_contract_is_one_sentence(losses, component, says):
@@ -201,6 +221,77 @@ def test_a_method_that_takes_too_few_arguments_is_refused():
 
     with pytest.raises(ContractError, match=r"can't be called as __call__\(self, \.\.\., \.\.\.\)"):
         registry_of("augmentations").check(Deaf)
+
+
+def test_a_loss_takes_all_views():
+    class OneView:
+        def __call__(self, z1): ...
+
+    class Both:
+        def __call__(self, z1, z2, zs): ...
+
+    for wrong in (OneView, Both):
+        with pytest.raises(ContractError, match="declares z1 and z2, or zs alone"):
+            registry_of("losses").check(wrong)
+
+
+def test_an_objective_gets_no_keyword_that_nobody_gives():
+    class Asks:
+        def project(self, views): ...
+        def objective(self, z1, z2, *, epoch): ...
+
+    class Plain:
+        def project(self, views): ...
+        def objective(self, z1, z2): ...
+
+    with pytest.raises(ContractError, match="asks for 'epoch'"):
+        registry_of("methods").check(Asks)
+    registry_of("methods").check(Plain)
+
+
+def test_a_crop_is_asked_for_its_boxes_with_sizes_and_a_draw():
+    class Crop:
+        def boxes(self): ...
+        def __call__(self, images, boxes): ...
+
+    with pytest.raises(ContractError, match=r"boxes\(self, sizes, draw\)"):
+        registry_of("augmentations").check(Crop)
+
+
+def test_what_inherits_its_forward_from_torch_is_a_component():
+    class Head(nn.Sequential):
+        def __init__(self, in_dim, *, out_dim: int = 8):
+            super().__init__(nn.Linear(in_dim, out_dim))
+
+    registry_of("heads").check(Head)
+
+
+def test_only_classes_are_registered():
+    with pytest.raises(ContractError, match="must be a class"):
+        register("losses", "function")(lambda z1, z2: 0)
+
+
+def test_a_class_that_is_decorated_and_installed_is_no_clash(install):  # noqa: F811
+    text = "from sslkit import register\n@register('losses', 'mine')\n" + GOOD.lstrip()
+    install("fake-both", "[sslkit.losses]\nmine = fake_both:Mine\n", fake_both=text)
+    registry = registry_of("losses")
+    try:
+        assert registry.load("mine") is registry.load("mine")
+    finally:
+        registry._registered.clear()
+
+
+def test_a_class_inside_a_class_can_be_a_target(install):  # noqa: F811
+    install(
+        "fake-inner", "[sslkit.losses]\nmine = fake_inner:Outer.Mine\n", fake_inner="class Outer:" + GOOD.replace("\n", "\n  ")
+    )
+    assert registry_of("losses").load("mine").__name__ == "Mine"
+
+
+def test_a_name_may_be_missing_because_metadata_can_t_be_read(install):  # noqa: F811
+    install("fake-malformed", "[sslkit.losses]\na = x:y\na = x:z\n")
+    with pytest.raises(UnknownName, match="fake-malformed 1.0 can't be read"):
+        registry_of("losses").load("a")
 
 
 def test_register_in_a_notebook():

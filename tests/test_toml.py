@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sslkit.errors import RecipeError
-from sslkit.toml import MAX_DEPTH, MAX_SIZE, WIDTH, KeyPath, dump, parse
+from sslkit.toml import MAX_DEPTH, MAX_SIZE, KeyPath, parse
+from sslkit.toml_writer import WIDTH, dump
 
 RECIPE = '''\
 # a recipe

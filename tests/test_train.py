@@ -160,6 +160,25 @@ def test_a_loss_gets_what_it_declares_and_no_more():
     assert siamese().num_views == 2
 
 
+def test_a_loss_may_be_a_plain_function_and_name_its_views_in_any_order():
+    def swapped(z2, z1):
+        return (z1 - 2 * z2).sum()
+
+    method = siamese(swapped)
+    z1, z2 = torch.rand(5, 4).double(), torch.rand(5, 4).double()
+    assert torch.equal(method.objective(z1, z2)[0], (z1 - 2 * z2).sum())
+
+
+def test_a_method_may_declare_fewer_arguments():
+    class Plain(Siamese):
+        def objective(self, z1, z2):
+            return (z1 - z2).square().mean(), {}
+
+    method = Plain(Tiny(), nn.Linear(6, 4), NTXent()).double()
+    loss, _ = whole(method, batch(), 0, seed=0, device=torch.device("cpu"), precision="fp32")
+    assert loss > 0
+
+
 def test_training_gets_better():
     method = siamese()
     optimizer = torch.optim.SGD(method.parameters(), lr=0.5, momentum=0.9)

@@ -11,7 +11,16 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
+from sslkit import signatures
 from sslkit.registry import Registry
+
+
+def _boxes(augmentation: type) -> str:
+    """A class with `boxes` is a crop, and is asked for them with sizes and a draw."""
+    boxes = signatures.written(augmentation, "boxes")
+    taken = None if boxes is None else len(signatures.parameters_of(boxes))
+    return "" if taken in (None, 2) else "a crop's boxes are asked for as boxes(self, sizes, draw)."
+
 
 registry = Registry(
     kind="augmentations",
@@ -26,4 +35,5 @@ registry = Registry(
     takes={"__call__": 2},
     options={"p": (Annotated[float, Ge(0), Le(1)], 1.0)},
     overridable=("p",),
+    needs=_boxes,
 )

@@ -7,7 +7,7 @@ that raw pixels say little about it. Image `index` of a split is a pure function
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from sslkit.errors import DataError, did_you_mean, listed
 
 Outline = Float64[np.ndarray, "points 2"]  # corners in the unit disc
 
+_MEMORY = 2**28  # bytes of drawn images that are kept
 _SUPERSAMPLING = 4  # a form is filled at this multiple of the size and averaged down: smooth edges
 _FRACTION_BITS = 4  # of the corner coordinates that OpenCV fills between
 
@@ -84,19 +85,21 @@ class Shapes:
         *,
         num_images: Annotated[int, Gt(0)] = 4000,
         size: Annotated[int, Ge(8)] = 32,
-        channels: Annotated[int, Ge(1)] = 3,
+        channels: Literal[1, 3] = 3,
         seed: int = 0,
     ) -> None:
         if split not in self.splits:
             raise DataError(
                 f"data: 'shapes' has no split {split!r}.{did_you_mean(split, self.splits)} It has: {listed(self.splits)}."
             )
-        self.channels = channels
+        self.channels: int = channels
         self.classes: tuple[str, ...] | None = tuple(sorted(FORMS))
         self._address = (seed, "shapes", split)
         self._size = size
         count = num_images if split == "train" else max(1, num_images // 4)
         self.labels: Int64[np.ndarray, " n"] | None = np.arange(count, dtype=np.int64) % len(FORMS)
+        self._drawn: dict[int, UInt8[np.ndarray, "h w c"]] = {}
+        self._kept = count * size * size * channels <= _MEMORY
 
     def __len__(self) -> int:
         """Number of images."""
@@ -108,7 +111,15 @@ class Shapes:
         return np.full((len(indices), 2), self._size, dtype=np.int64)
 
     def read(self, index: int, reduction: int = 1) -> UInt8[np.ndarray, "h w c"]:  # noqa: ARG002 (drawn at one size)
-        """Draw one image."""
+        """One image; drawn when it is first asked for, and kept where all of them fit into memory."""
+        if index in self._drawn:
+            return self._drawn[index]
+        image = self._draw(index)
+        if self._kept:
+            self._drawn[index] = image
+        return image
+
+    def _draw(self, index: int) -> UInt8[np.ndarray, "h w c"]:
         assert self.classes is not None
         draw = Draw(np.array([index]), *self._address)
         ground, form = _colors(draw)
@@ -133,7 +144,7 @@ def _colors(draw: Draw) -> tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, 
 def _texture(draw: Draw, *, size: int, color: Float64[np.ndarray, " 3"]) -> Float64[np.ndarray, "size size 3"]:
     """A colour with waves of random direction, length and strength."""
     angle, phase = draw.uniform(0.0, 2 * np.pi)[0], draw.uniform(0.0, 2 * np.pi)[0]
-    waves, strength = draw.uniform(0.5, 4.0)[0], draw.uniform(0.0, 0.15)[0]
+    waves, strength = draw.uniform(0.5, 3.0)[0], draw.uniform(0.0, 0.06)[0]
     y, x = np.mgrid[:size, :size] / size
     wave = np.sin(2 * np.pi * waves * (np.cos(angle) * x + np.sin(angle) * y) + phase)
     textured: Float64[np.ndarray, "size size 3"] = color + strength * wave[:, :, None]

@@ -5,11 +5,21 @@ views. It may declare `labels (n,)` and `indices (n,)`. It sees the whole global
 `(scalar, {name: detached scalar})` to have more numbers logged. A loss with parameters of its own is a torch module.
 """
 
+from sslkit import signatures
 from sslkit.registry import Registry
+
+
+def _all_views(loss: type) -> str:
+    """A loss that leaves a view out would be called with one that it does not take."""
+    called = signatures.written(loss, "__call__")
+    taken = signatures.declared(called, dict.fromkeys(("z1", "z2", "zs"))) if called else {}
+    return "" if set(taken) in ({"z1", "z2"}, {"zs"}) else "a loss declares z1 and z2, or zs alone."
+
 
 registry = Registry(
     kind="losses",
     one="loss",
     builtins={"nt_xent": "sslkit.losses.nt_xent:NTXent"},
     calls={"__call__": ("z1", "z2", "zs", "labels", "indices")},
+    needs=_all_views,
 )

@@ -29,10 +29,9 @@ class Siamese(nn.Module):
         self.backbone = backbone
         self.head = head
         self.loss = loss
-        called = signatures.written(type(loss), "__call__")
-        assert called is not None
-        self._takes_list = "zs" in signatures.declared(called, {"zs": None})
-        self._extras = tuple(signatures.declared(called, {"labels": None, "indices": None}))
+        called = signatures.written(type(loss), "__call__") or loss  # a plain function is its own
+        self._takes = tuple(signatures.declared(called, dict.fromkeys(("z1", "z2", "zs", "labels", "indices"))))
+        self._takes_list = "zs" in self._takes
         self.num_views: int | None = None if self._takes_list else 2
 
     def project(self, views: Sequence[Float[Tensor, "n c _h _w"]]) -> tuple[Float[Tensor, "n k"], ...]:
@@ -51,9 +50,10 @@ class Siamese(nn.Module):
         indices: Int64[Tensor, " n"] | None = None,
     ) -> tuple[Float[Tensor, ""], Scalars]:
         """The loss of the projections of a global batch, and the numbers it wants logged."""
-        offered = {"labels": labels, "indices": indices}
-        extras = {name: offered[name] for name in self._extras}
-        if "labels" in extras and labels is None:
+        offered = {"zs": list(zs), "labels": labels, "indices": indices}
+        if not self._takes_list:
+            offered["z1"], offered["z2"] = zs
+        if "labels" in self._takes and labels is None:
             raise UserError(f"loss: {type(self.loss).__name__} needs labels, and these images have none.")
-        result = self.loss(list(zs), **extras) if self._takes_list else self.loss(*zs, **extras)
+        result = self.loss(**{name: offered[name] for name in self._takes})
         return result if isinstance(result, tuple) else (result, {})

@@ -1,0 +1,161 @@
+"""Check: all of a recipe's data, section by section, gathering every problem before it complains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from sslkit import signatures
+from sslkit.errors import Problem, RecipeError, UserError, did_you_mean, listed
+from sslkit.problems import Places, problems_of
+from sslkit.registry import registry_of
+from sslkit.sections import KIND_OF_LIST, KIND_OF_SECTION, SECTIONS, Part, Train
+
+
+class Check:
+    """One pass over a recipe's data that gathers every problem before it raises."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.problems: list[Problem] = []
+
+    def sections(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The checked parts of a recipe under the names of its fields; RecipeError with every problem."""
+        for key in data:
+            if key not in SECTIONS and key != "resolved":
+                self._problem(
+                    (key,), f"{key}: there is no such section.{did_you_mean(key, SECTIONS)} Known: {listed(SECTIONS)}."
+                )
+        data = {"method": {"name": "siamese"}, **data}
+        parts = {key: self._section(data, key) for key in KIND_OF_SECTION}
+        train = self._train(data)
+        views = self._views(data)
+        evaluation = (
+            self._many(data, "evaluation_augmentations")
+            if "evaluation_augmentations" in data
+            else self._default_evaluation(views)
+        )
+        self._begins_with_crop(evaluation, ("evaluation_augmentations",))
+        lists = {key: self._many(data, key) for key in ("evaluate", "track")}
+        if self.problems:
+            raise RecipeError(self.problems)
+        return {**parts, **lists, "train": train, "views": views, "evaluation_augmentations": evaluation}
+
+    def _problem(self, path: tuple[str | int, ...], message: str) -> None:
+        self.problems.append(Problem(self.places.of(path), message))
+
+    def _section(self, data: dict[str, Any], key: str) -> Part | None:
+        if key in data:
+            return self._part(data[key], (key,), KIND_OF_SECTION[key])
+        self._problem((), f'{key}: is missing. It names a component, for instance {key} = {{ name = "..." }}.')
+        return None
+
+    def _many(self, data: dict[str, Any], key: str, path: tuple[str | int, ...] = ()) -> tuple[Part, ...]:
+        found = data.get(key, [])
+        if not isinstance(found, list):
+            self._problem((*path, key), f"{'.'.join(map(str, (*path, key)))}: must be a list of tables, each with a name.")
+            return ()
+        parts = [self._part(section, (*path, key, i), KIND_OF_LIST[key]) for i, section in enumerate(found)]
+        return tuple(part for part in parts if part is not None)
+
+    def _part(self, section: Any, path: tuple[str | int, ...], kind: str) -> Part | None:
+        """One component's section, checked against the one model that its name selects."""
+        dotted = ".".join(map(str, path))
+        registry = registry_of(kind)
+        if not isinstance(section, dict) or not isinstance(section.get("name"), str):
+            self._problem(path, f"{dotted}: must be a table with a name, one of: {listed(registry.names())}.")
+            return None
+        name = section["name"]
+        given = {key: value for key, value in section.items() if key != "name"}
+        try:
+            parameters, options = registry.filled(name, given)
+        except UserError as error:
+            self._problem((*path, "name"), f"{dotted}.name: {error}")
+        except ValidationError as error:
+            self._invalid(error, given, path, known=list(registry.model(name).model_fields), owner=repr(name))
+        else:
+            return Part(kind, name, parameters, options)
+        return None
+
+    def _invalid(
+        self, error: ValidationError, given: dict[str, Any], path: tuple[str | int, ...], *, known: Sequence[str], owner: str
+    ) -> None:
+        for where, message in problems_of(error, given, known=known, owner=owner):
+            self._problem((*path, *where), f"{'.'.join(map(str, (*path, *where)))}: {message}")
+
+    def _train(self, data: dict[str, Any]) -> Train | None:
+        given = data.get("train")
+        if not isinstance(given, dict):
+            self._problem(("train",), "train: is missing. It needs epochs, batch_size and base_lr.")
+            return None
+        try:
+            train = Train.model_validate_json(json.dumps(given, default=str))
+        except ValidationError as error:
+            self._invalid(error, given, ("train",), known=list(Train.model_fields), owner="[train]")
+            return None
+        if train.warmup_epochs >= train.epochs:
+            self._problem(
+                ("train", "warmup_epochs"),
+                f"train.warmup_epochs: must be less than the {train.epochs} epochs, is {train.warmup_epochs:g}.",
+            )
+        return train
+
+    def _views(self, data: dict[str, Any]) -> tuple[tuple[Part, ...], ...]:
+        if ("views" in data) == ("augmentations" in data):
+            self._problem(("views",), "augmentations: give one list that all views share, or [[views]] with a list each.")
+            return ()
+        if "views" in data and "num_views" in data:
+            self._problem(("num_views",), "num_views: belongs to a list that all views share; in [[views]] it is count = 2.")
+        if "augmentations" in data:
+            number = data.get("num_views", 2)
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+                self._problem(("num_views",), f"num_views: must be a positive integer, is {number!r}.")
+                return ()
+            view = self._many(data, "augmentations")
+            self._begins_with_crop(view, ("augmentations",))
+            return (view,) * number
+        return self._separate_views(data["views"])
+
+    def _separate_views(self, tables: Any) -> tuple[tuple[Part, ...], ...]:
+        if not isinstance(tables, list):
+            self._problem(("views",), "views: must be a list of tables: [[views]], each with augmentations = [...].")
+            return ()
+        found: list[tuple[Part, ...]] = []
+        for i, table in enumerate(tables):
+            if not isinstance(table, dict) or not {"augmentations"} <= {*table} <= {"augmentations", "count"}:
+                self._problem(("views", i), f"views.{i}: must hold augmentations = [...], and may hold count = 2.")
+                continue
+            view = self._many(table, "augmentations", ("views", i))
+            self._begins_with_crop(view, ("views", i, "augmentations"))
+            count = table.get("count", 1)
+            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+                self._problem(("views", i, "count"), f"views.{i}.count: must be a positive integer, is {count!r}.")
+                continue
+            found += [view] * count
+        if not found:
+            self._problem(("views",), "views: must hold at least one view.")
+        return tuple(found)
+
+    def _begins_with_crop(self, view: tuple[Part, ...], path: tuple[str | int, ...]) -> None:
+        if self.problems:  # a part that is missing for another reason is not reported twice
+            return
+        dotted = ".".join(map(str, path))
+        crops = [signatures.written(registry_of(part.kind).load(part.name), "boxes") is not None for part in view]
+        if not crops or not crops[0] or any(crops[1:]):
+            self._problem(path, f"{dotted}: must begin with a crop, for instance random_resized_crop, and hold no other one.")
+        elif view[0].options["p"] != 1:
+            self._problem((*path, 0, "p"), f"{dotted}.0.p: a crop is made of every image.")
+
+    def _default_evaluation(self, views: tuple[tuple[Part, ...], ...]) -> tuple[Part, ...]:
+        """The centre crop of arXiv:2002.05709, B.6; small images are taken whole, as the authors' code does."""
+        size = views[0][0].parameters.get("size") if views and views[0] else None
+        if not isinstance(size, int):
+            if not self.problems:
+                self._problem((), "evaluation_augmentations: is missing, and the first crop has no size to take it from.")
+            return ()
+        section = {"name": "center_crop", "size": size, "fraction": 0.875 if size > 32 else 1.0}
+        part = self._part(section, ("evaluation_augmentations", 0), "augmentations")
+        return () if part is None else (part,)

@@ -1,0 +1,51 @@
+"""Reevaluate: the numbers of a run folder once more, or other numbers of the same encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from sslkit import build, checkpoint
+from sslkit.encoder import load_encoder
+from sslkit.errors import UserError
+from sslkit.evaluate import Evaluator, Result
+from sslkit.folder import RunFolder
+from sslkit.progress import Reporter
+from sslkit.recipe import LOCATIONS, Recipe
+from sslkit.signals import stop_request
+
+
+def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) -> list[Result]:
+    """Evaluate the encoder of a run folder again, and put the numbers into its results.
+
+    Args:
+        folder: a run folder with a trained encoder.
+        overrides: `KEY=VALUE` over its resolved recipe; what moves weights can't be changed.
+        report: where progress is shown.
+
+    Raises:
+        UserError: the folder holds no run, or an override would make it another run.
+    """
+    target = RunFolder(folder)
+    if not target.resolved.exists():
+        raise UserError(f"{folder}: is no run folder; it has no resolved.toml.")
+    recipe = Recipe.load(target.resolved, overrides)
+    differing = recipe.differences(Recipe.load(target.resolved).to_dict())
+    if changed := [line for line in differing if not line.startswith(LOCATIONS)]:
+        raise UserError("--set: evaluation can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
+    trained, transform = load_encoder(folder)
+    found, _ = checkpoint.newest(target.checkpoints)
+    if found is None:
+        raise UserError(f"{folder}: has no checkpoint, from which the head would come.")
+    method = build.method(recipe, in_channels=transform.channels)
+    checkpoint.restore_weights(found, method)
+    with stop_request() as stop:
+        evaluator = Evaluator(recipe, partial(build.images, recipe), folder=folder, report=report, poll=stop.poll)
+        results = evaluator.baselines(in_channels=transform.channels)
+        results += evaluator.trained(trained, method.head, epoch=recipe.train.epochs, parts=recipe.evaluate)
+    before, finished = target.read_results()
+    replaced = [(one["encoder"], one["name"], one["epoch"], one["protocol"]) for one in results]
+    kept = [one for one in before if (one["encoder"], one["name"], one["epoch"], one["protocol"]) not in replaced]
+    target.write_results([*kept, *results], finished=finished)
+    return results

@@ -1,0 +1,69 @@
+"""Sections: what a recipe is made of, and which kind of component stands where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+KIND_OF_SECTION = {
+    "method": "methods",
+    "backbone": "backbones",
+    "head": "heads",
+    "loss": "losses",
+    "optimizer": "optimizers",
+    "data": "datasets",
+}
+KIND_OF_LIST = {
+    "augmentations": "augmentations",
+    "evaluation_augmentations": "augmentations",
+    "evaluate": "evaluations",
+    "track": "trackers",
+}
+SECTIONS = (*KIND_OF_SECTION, *KIND_OF_LIST, "num_views", "views", "train")
+
+
+class Train(BaseModel):
+    """How long, how fast and how exactly: the `[train]` section."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+    epochs: Annotated[int, Field(gt=0, description="passes over the images")]
+    batch_size: Annotated[int, Field(gt=1, description="images a step; each gives all its views")]
+    base_lr: Annotated[float, Field(gt=0, description="learning rate before scaling by the batch size")]
+    lr_scaling: Annotated[
+        Literal["linear", "sqrt", "none"],
+        Field(
+            description="peak lr = base_lr x batch_size / 256, base_lr x sqrt(batch_size), or base_lr (arXiv:2002.05709, B.1)"
+        ),
+    ] = "linear"
+    warmup_epochs: Annotated[float, Field(ge=0, description="linear warm-up from 0 to the peak lr, then cosine to 0")] = 10.0
+    precision: Annotated[Literal["fp32", "bf16"], Field(description="bf16 is autocast; losses keep to fp32")] = "fp32"
+    seed: Annotated[int, Field(ge=0, description="the seed of weights, order and views")] = 0
+    log_every: Annotated[int, Field(gt=0, description="steps between two lines of metrics.jsonl")] = 10
+    checkpoint_every_epochs: Annotated[int, Field(gt=0, description="epochs between two writings of last.safetensors")] = 1
+    keep_every_epochs: Annotated[int, Field(gt=0, description="epochs between two checkpoints that are kept")] = 100
+
+
+@dataclass(frozen=True)
+class Part:
+    """One component as a recipe names it: `parameters` are its own, `options` those reserved for its kind."""
+
+    kind: str
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The section that names this part, every default written out."""
+        filled = {"name": self.name, **self.options, **self.parameters}
+        return {key: _plain(value) for key, value in filled.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value

@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=6, help="steps a round")
     given = parser.parse_args()
+    machine.keep_freed_memory()
     recipe = Recipe.load(given.recipe, given.overrides)
     settings = recipe.train
     images = build.training_images(recipe)

@@ -22,7 +22,7 @@ def description(kind: str, name: str) -> Iterator[Any]:
     component = registry.component(name)
     loaded = registry.load(name)
     yield f"[bold]{name}[/bold] ({registry.one}, from {component.distribution}, {component.target})\n"
-    yield Text(inspect.cleandoc(loaded.__doc__ or "It has no docstring."))
+    yield Text(inspect.cleandoc(loaded.__doc__ or "It has no docstring."), no_wrap=True, overflow="ignore")
     yield ""
     for title, rows in (("Parameters", parameter_rows(kind, name)), ("Of every one of this kind", option_rows(kind))):
         table = Table("key", "type and bounds", "default", title=title, title_justify="left")
@@ -51,7 +51,7 @@ def type_in_words(annotation: Any) -> str:
 
     origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        bounds = " ".join(filter(None, map(_bound, inside[1:])))
+        bounds = " and ".join(filter(None, map(_bound, inside[1:])))
         return f"{type_in_words(inside[0])} {bounds}".strip()
     if origin is typing.Literal:
         return " or ".join(map(repr, inside))
@@ -67,4 +67,4 @@ _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 def _bound(metadata: Any) -> str:
     found = [f"{sign} {getattr(metadata, key):g}" for key, sign in _SIGNS.items() if getattr(metadata, key, None) is not None]
-    return ", ".join(found)
+    return " and ".join(found)

@@ -99,6 +99,7 @@ def embed(
     assert not encoder.training
     rows: list[np.ndarray] = []
     for images in split.batches(batch_size):
-        rows.append(encoder(images.to(device)).float().cpu().numpy())
+        h = encoder(images.to(device)).float().cpu().numpy()
+        rows.append(h.copy())  # an encoder may give back a view of its input, whose memory the loader uses again
         progress(len(images))
     return Features(np.concatenate(rows), split.images.labels, split.images.classes, split.name)

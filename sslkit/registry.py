@@ -171,7 +171,7 @@ class Registry:
     def register(self, name: str) -> Callable[[AnyClass], AnyClass]:
         """Class decorator for notebooks and scripts; running a cell again replaces what it registered before."""
 
-        def decorate(component: AnyClass) -> AnyClass:
+        def decorate(component: Any) -> Any:
             if not isinstance(component, type):
                 raise ContractError(f"{self.one} {name!r}: must be a class, is {component!r}.")
             target = f"{component.__module__}:{component.__qualname__}"

@@ -91,6 +91,8 @@ class Run:
     ) -> None:
         self.recipe, self.folder, self.report, self.stop = recipe, folder, report, stop
         self.device = machine.device()
+        if self.device.type == "cpu":
+            machine.keep_freed_memory()
         self.precision = machine.precision(recipe.train.precision)
         if self.precision != recipe.train.precision:
             report.say("train.precision: this CPU has no bf16 of its own and would be several times slower: computing in fp32.")

@@ -176,7 +176,7 @@ def test_separates_what_is_separable():
 
 
 def test_k_above_the_bank():
-    with pytest.raises(DataError, match="knn: k = 200 but the bank 'train' has only 64 images; set k to 64 or less"):
+    with pytest.raises(DataError, match="k = 200, but the bank 'train' has only 64 images; set k to 64 or less"):
         KNN(k=(5, 200))(random_features(0, 64), random_features(1, 5, split="test"))
 
 

@@ -56,11 +56,10 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a.double() - b.double()).norm() / b.double().norm())
 
 
-@pytest.mark.parametrize("case", range(5))
+@pytest.mark.parametrize("case", range(4))  # the fifth is of raw dot products, and this loss always normalises
 def test_agrees_with_the_official_code(shared: Path, case: int) -> None:
     golden = {key[2:]: v for key, v in np.load(shared / "golden" / "nt_xent.npz").items() if key.startswith(f"{case}_")}
-    if not golden["hidden_norm"]:
-        pytest.skip("this case is of raw dot products; NT-Xent always normalises")
+    assert golden["hidden_norm"]
     z1, z2 = torch.from_numpy(golden["hidden"]).chunk(2)
     temperature = float(golden["temperature"])
     loss, metrics = NTXent(temperature=temperature)(z1, z2)

@@ -1,14 +1,13 @@
 """The README's lines are run as they stand."""
 
 import re
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 from small import TEXT, recipe_file, sslkit
 
+from sslkit import toml
 from sslkit.recipe import Recipe
 from sslkit.registry import registry_of
 
@@ -54,11 +53,8 @@ def test_the_recipe_shown_is_the_one_that_is_shipped():
     assert shown[1] in shipped
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="reads pyproject with tomllib")
 def test_no_dependency_beyond_those_promised():
-    import tomllib
-
-    project = tomllib.loads((README.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = toml.parse((README.parent / "pyproject.toml").read_text(encoding="utf-8"))[0]["project"]
     names = {re.split(r"[^A-Za-z0-9-]", line)[0] for line in project["dependencies"]}
     assert names == {
         "torch", "torchvision", "numpy", "pydantic", "entrypoints", "rich", "typer", "faiss-cpu", "opencv-python-headless",

@@ -94,7 +94,8 @@ def test_the_resolved_recipe_runs_to_the_same_weights(whole, tmp_path):
 )  # in the first epoch, in the last, in the evaluation
 def test_kill_9_and_resume_equals_never_stopped(whole, tmp_path, after, workers):
     folder, _ = whole
-    command = [sys.executable, "-m", "sslkit", "run", str(recipe_file(tmp_path)), "--set", f"data.workers={workers}"]
+    command = [sys.executable, "-m", "sslkit", "run", str(recipe_file(tmp_path))]
+    command += ["--set", f"data.workers={workers}"] if workers else []
     process = subprocess.Popen(
         command, cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True
     )
@@ -232,11 +233,21 @@ def test_the_numbers_do_not_depend_on_where_it_runs_from(whole):
 def in_process(folder, *, stop=None, overrides=()):
     """A run in this process, for what can't be timed from outside."""
     recipe = Recipe.parse(TEXT, name="small", overrides=overrides)
-    work = Run(recipe, RunFolder(folder), report=Lines(Console(quiet=True)), stop=stop or StopRequest())
+    work = Run(recipe, RunFolder(folder), report=Lines(Console(quiet=True)), stop=StopRequest() if stop is None else stop)
     work.folder.create(recipe=TEXT, resolved=dump(work.resolved(), sections=SECTIONS_APART))
     return work
 
 
+@pytest.fixture
+def one_thread():
+    """As many threads as the other runs have: the same bits are promised for the same number only."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_stop_during_an_evaluation_loses_nothing(whole, tmp_path, monkeypatch):
     stop = StopRequest()
     work = in_process(tmp_path / "run", stop=stop, overrides=["train.checkpoint_every_epochs=3"])

@@ -22,7 +22,7 @@ from sslkit.roles import parameter_groups
 from sslkit.sections import Part
 from sslkit.views import View
 
-_WAYS_ON = "Set {what}, or pass --set data.root=FOLDER, or try the recipe on embedded images with --smoke."
+_WAYS_ON = "Set {what}, or pass --set data.root=FOLDER, or try the recipe on drawn images with --smoke."
 
 
 def component(part: Part, **offered: Any) -> Any:

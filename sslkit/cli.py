@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from traceback import print_exc
 from typing import Annotated, Any, Optional
@@ -63,6 +62,21 @@ def _refused(error: Exception) -> None:
         sys.exit(2)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from sslkit import __version__
+
+        print(f"sslkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Self-supervised learning from recipes, with numbers to trust."""
+
+
 @app.command()
 def run(
     recipe: RecipeName,
@@ -83,13 +97,15 @@ def run(
             raise UserError("--smoke: leaves no run folder; -o and --fresh don't go with it.")
         from sslkit.smoke import smoke as smoke_test
 
-        results: Sequence[Any] = smoke_test(checked, report=report)
-        console.print(results_table(results, title=f"{checked.name}, smoke test: these numbers mean nothing"))
+        console.print(
+            results_table(smoke_test(checked, report=report), title=f"{checked.name}, smoke test: these numbers mean nothing")
+        )
         return
     from sslkit.run import run as start
 
     folder = start(checked, output or Path("runs") / checked.name, report=report, text=path.read_text("utf-8"), fresh=fresh)
-    console.print(results_table(folder.read_results()[0], title=checked.name))
+    results = folder.read_results()[0]
+    console.print(results_table(results, title=checked.name) if results else "the recipe asks for no evaluation")
     report.say(f"run folder: {folder.path}")
 
 
@@ -157,13 +173,22 @@ def plugins() -> None:
     """Installed packages that offer components, and those whose metadata can't be read."""
     from rich.table import Table
 
+    from sslkit.errors import did_you_mean
     from sslkit.plugins import scan
+    from sslkit.registry import KINDS
 
     found = scan()
     table = Table("distribution", "kind", "name", "target")
     for offer in sorted(found.offers, key=lambda offer: (offer.distribution, offer.kind, offer.name)):
         table.add_row(offer.distribution, offer.kind, offer.name, offer.target)
     _console().print(table if found.offers else "no installed package offers a component")
+    for offer in found.offers:
+        if offer.kind not in KINDS:
+            near = did_you_mean(offer.kind, KINDS)
+            print(
+                f"{offer.distribution}: there is no kind {offer.kind!r}, so {offer.name!r} is never found.{near}",
+                file=sys.stderr,
+            )
     for broken in found.broken:
         print(f"{broken.distribution}: its entry points can't be read: {broken.reason}", file=sys.stderr)
 

@@ -32,6 +32,8 @@ class Transform:
         """
         listed = [images] if isinstance(images, np.ndarray) else list(images)
         for image in listed:
+            if not isinstance(image, np.ndarray):
+                raise DataError(f"transform: an image must be a numpy array, for instance of cv2.imread, is {image!r:.60}.")
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != self.channels:
                 wanted = f"uint8 of shape (height, width, {self.channels})"
                 raise DataError(f"transform: an image must be {wanted}, is {image.dtype} {image.shape}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ from sslkit.sections import Part
 
 Result = dict[str, Any]
 ENCODERS = ("pixels", "untrained", "trained")
+
+
+def merged(before: Sequence[Result], new: Sequence[Result]) -> list[Result]:
+    """All results; of two of the same encoder, name, epoch and protocol the new one."""
+    key = operator.itemgetter("encoder", "name", "epoch", "protocol")
+    replaced = [key(result) for result in new]
+    return [*(result for result in before if key(result) not in replaced), *new]
 
 
 class Evaluator:
@@ -56,7 +64,7 @@ class Evaluator:
         names = sorted({part.options[key] for part in recipe.evaluate for key in ("train", "test")})
         options: dict[str, Any] = {"view": self.view, "seed": recipe.train.seed, "poll": poll}
         options["workers"] = machine.num_workers(recipe.data.options["workers"])
-        self.splits = {name: Split(images(name), name, **options) for name in names}
+        self.splits = {name: Split(_opened(images, name), name, **options) for name in names}
         for number, part in enumerate(recipe.evaluate):
             self._check(number, part)
 
@@ -179,6 +187,13 @@ class Evaluator:
             "seed": self.recipe.train.seed,
             "recipe": self.recipe.digest(),
         }
+
+
+def _opened(images: Callable[[str], Images], name: str) -> Images:
+    try:
+        return images(name)
+    except DataError as error:
+        raise DataError(f"evaluate: an evaluation asks for the split {name!r}: {error}") from error
 
 
 def _kept(features: Features, rows: np.ndarray | None) -> Features:

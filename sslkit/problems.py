@@ -39,11 +39,12 @@ class Places:
 
     def __init__(self, source: str, lines: Mapping[Path, int]) -> None:
         self._source = source
-        self._lines = lines
+        self._lines = dict(lines)
         self._marks: dict[Path, str] = {}
 
     def mark(self, path: Path, place: str) -> None:
-        """Say that a key came from somewhere else than the file."""
+        """Say that a key, with all that is in it, came from somewhere else than the file."""
+        self._lines = {key: line for key, line in self._lines.items() if key[: len(path)] != path}
         self._marks[path] = place
 
     def of(self, path: Path) -> str:

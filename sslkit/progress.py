@@ -39,7 +39,7 @@ def reporter(console: Console) -> Reporter:
 
 def _described(numbers: Mapping[str, float]) -> str:
     accuracy = f"  contrastive accuracy {numbers['contrast_accuracy']:.3f}" if "contrast_accuracy" in numbers else ""
-    return f"epoch {numbers['epoch']:.0f}/{numbers['epochs']:.0f}  loss {numbers['loss']:.4f}{accuracy}"
+    return f"epoch {numbers['epoch']:.0f}/{numbers['epochs']:.0f}  loss {numbers['loss']:.3f}{accuracy}"
 
 
 class Lines:
@@ -87,7 +87,13 @@ class Bars:
 
     def training(self, *, start: int, steps: int) -> None:
         """Show the bar."""
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
+        # Narrow enough for 80 columns: the words take about 50 of them.
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=8),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(compact=True),
+        )
         self._progress = Progress(*columns, console=self._console)
         self._progress.start()
         self._task = self._progress.add_task("training", total=steps, completed=start, speed="")
@@ -96,7 +102,7 @@ class Bars:
         """Move the bar; its words change with each logged step."""
         assert self._progress is not None
         if logged:
-            speed = f"{numbers['images_per_second']:.0f} images/s"
+            speed = f"{numbers['images_per_second']:.0f} img/s"
             self._progress.update(self._task, completed=step, description=_described(numbers), speed=speed)
         else:
             self._progress.update(self._task, completed=step)

@@ -50,8 +50,9 @@ class Recipe:
     track: tuple[Part, ...] = ()
 
     @classmethod
-    def load(cls, path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         """Read a recipe file, with `KEY=VALUE` overrides; raises RecipeError with every problem."""
+        path = Path(path)
         return cls.parse(_read(path), source=str(path), name=path.stem, overrides=overrides)
 
     @classmethod

@@ -9,7 +9,7 @@ from pathlib import Path
 from sslkit import build, checkpoint
 from sslkit.encoder import load_encoder
 from sslkit.errors import UserError
-from sslkit.evaluate import Evaluator, Result
+from sslkit.evaluate import Evaluator, Result, merged
 from sslkit.folder import RunFolder
 from sslkit.progress import Reporter
 from sslkit.recipe import LOCATIONS, Recipe
@@ -45,7 +45,5 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
         results = evaluator.baselines(in_channels=transform.channels)
         results += evaluator.trained(trained, method.head, epoch=recipe.train.epochs, parts=recipe.evaluate)
     before, finished = target.read_results()
-    replaced = [(one["encoder"], one["name"], one["epoch"], one["protocol"]) for one in results]
-    kept = [one for one in before if (one["encoder"], one["name"], one["epoch"], one["protocol"]) not in replaced]
-    target.write_results([*kept, *results], finished=finished)
+    target.write_results(merged(before, results), finished=finished)
     return results

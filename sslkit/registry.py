@@ -63,12 +63,12 @@ class Component:
             raise
         except BaseException as error:  # a plugin may even call sys.exit while it is imported
             raise PluginError(
-                f"{self.kind} {self.name!r} comes from {self.distribution}, which can't be imported from "
+                f"{self.kind}: {self.name!r} comes from {self.distribution}, which can't be imported from "
                 f"{self.target!r}: {type(error).__name__}: {error}. Repair or uninstall that package."
             ) from error
         if not isinstance(loaded, type):
             raise ContractError(
-                f"{self.kind} {self.name!r} of {self.distribution}: {self.target!r} is not a class but {loaded!r}."
+                f"{self.kind}: {self.name!r} of {self.distribution}: {self.target!r} is not a class but {loaded!r}."
             )
         return loaded
 

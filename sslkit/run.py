@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from torch import Tensor
 
 import sslkit
@@ -18,11 +19,11 @@ from sslkit import build, checkpoint, encoder, gradient, machine, schedule
 from sslkit.datasets.images import Images
 from sslkit.datasets.subset import limited
 from sslkit.errors import DataError, NonFiniteError, RunFolderError, Stopped, UserError
-from sslkit.evaluate import Evaluator, Result
+from sslkit.evaluate import Evaluator, Result, merged
 from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.loader import Loader, Plan
-from sslkit.progress import Reporter
+from sslkit.progress import Reporter, reporter
 from sslkit.recipe import SECTIONS_APART, Recipe
 from sslkit.registry import BUILT_IN, registry_of
 from sslkit.signals import StopRequest, stop_request
@@ -33,14 +34,16 @@ from sslkit.train import Scalars, train
 OpenImages = Callable[[str], Images]
 
 
-def run(recipe: Recipe, folder: Path, *, report: Reporter, text: str, fresh: bool = False) -> RunFolder:
+def run(
+    recipe: Recipe, folder: Path, *, report: Reporter | None = None, text: str | None = None, fresh: bool = False
+) -> RunFolder:
     """Train a recipe in a run folder, or go on with it, and evaluate the encoder.
 
     Args:
         recipe: what to do.
         folder: the run folder; an unfinished run of the same recipe in it is continued.
-        report: where progress is shown.
-        text: the recipe as the user wrote it, kept beside the resolved one.
+        report: where progress is shown; by default on the terminal.
+        text: the recipe as the user wrote it, kept beside the resolved one; by default written anew.
         fresh: start anew beside a folder that exists.
 
     Raises:
@@ -48,6 +51,8 @@ def run(recipe: Recipe, folder: Path, *, report: Reporter, text: str, fresh: boo
         Stopped: somebody asked to stop; all is saved.
     """
     _refuse_ranks()
+    report = reporter(Console()) if report is None else report
+    text = dump(recipe.to_dict(), sections=SECTIONS_APART) if text is None else text
     target = RunFolder(folder).beside() if fresh else RunFolder(folder)
     before = target.claim(differences=recipe.differences)
     finished = before is not None and target.read_results()[1]
@@ -61,7 +66,11 @@ def run(recipe: Recipe, folder: Path, *, report: Reporter, text: str, fresh: boo
         target.create(recipe=text, resolved=dump(work.resolved(), sections=SECTIONS_APART))
         if finished:
             report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
-        work.complete()
+        try:
+            work.complete()
+        except Stopped:
+            how = f"-o {target.path}, without --fresh, goes" if fresh else "The same command goes"
+            raise Stopped(f"stopped, and saved in {target.path}. {how} on from there.") from None
     return target
 
 
@@ -141,8 +150,6 @@ class Run:
             self._evaluate_due(start)
             self._train(start)
             self._finish()
-        except Stopped:
-            raise Stopped(f"stopped, and saved in {self.folder.path}. The same command goes on from there.") from None
         finally:
             for tracker in self.trackers:
                 tracker.close()
@@ -258,20 +265,25 @@ class Run:
         }
         encoder.save(self.folder.encoder, self.method.backbone, facts=facts)
         last = self.recipe.train.epochs
-        self.results = [result for result in self.results if 0 < result["epoch"] < last]
         results = self.evaluator.baselines(in_channels=self.channels)
         results += self.evaluator.trained(self.method.backbone, self.method.head, epoch=last, parts=self.recipe.evaluate)
         self._record(results, self.facts.steps)
         self.folder.write_results(self.results, finished=True)
 
     def _record(self, results: list[Result], step: int) -> None:
-        self.results += results
+        self.results = merged(self.results, results)
         self.folder.write_results(self.results, finished=False)
-        numbers = {result["name"]: result["value"] for result in results if result["encoder"] == "trained"}
+        numbers = {_tracked_name(result): result["value"] for result in results if result["encoder"] == "trained"}
         for name, value in numbers.items():
             self.report.say(f"epoch {step // self.facts.steps_per_epoch}: {name} = {value:.4f}")
         for tracker in self.trackers:
             tracker(step, numbers)
+
+
+def _tracked_name(result: Result) -> str:
+    """A result's name beside those of other evaluations: `linear_cached_top1_10_labels` with ten labels a class."""
+    labels = result["protocol"].get("labels_per_class")
+    return f"{result['name']}_{labels}_labels" if labels else result["name"]
 
 
 def versions(recipe: Recipe) -> dict[str, str]:

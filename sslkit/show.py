@@ -25,12 +25,13 @@ def derived(recipe: Recipe) -> Iterator[str]:
         # Nothing is downloaded to be counted.
         parameters = {key: False if key == "download" else value for key, value in recipe.data.parameters.items()}
         images = build.training_images(replace(recipe, data=replace(recipe.data, parameters=parameters)))
+        numbers = facts(recipe, len(images))
     except UserError as error:
-        yield f"data: {error}"
+        downloaded = recipe.data.parameters.get("download") is True
+        yield "data: not here yet; a run downloads it" if downloaded else f"data: {error}"
         yield "steps and warm-up follow from the number of images"
     else:
         channels = images.channels
-        numbers = facts(recipe, len(images))
         yield f"data: {numbers.num_images} images, {numbers.steps_per_epoch} steps an epoch"
         yield f"steps: {numbers.steps}, {numbers.warmup_steps} of them warm-up"
     with torch.device("meta"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ def stop_request() -> Iterator[StopRequest]:
     def ask(number: int, _: FrameType | None) -> None:
         if request.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if not request.asked:
+            os.write(2, b"\nstopping after this step, and saving; Ctrl-C again stops at once\n")  # print is not safe here
         request.asked = True
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

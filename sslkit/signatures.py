@@ -43,7 +43,9 @@ def parameters_of(function: Callable[..., Any] | None) -> list[inspect.Parameter
     if function is None:
         return []
     parameters = list(inspect.signature(function).parameters.values())
-    return parameters[1:] if parameters and parameters[0].name == "self" else parameters
+    owner = getattr(function, "__qualname__", "").rpartition(".")[0]
+    is_method = isinstance(function, FunctionType) and owner != "" and not owner.endswith("<locals>")
+    return parameters[1:] if is_method else parameters
 
 
 def keyword_only(component: type) -> dict[str, inspect.Parameter]:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from small import TEXT, recipe_file, sslkit
 
+import sslkit as package
+
 HEAVY = ("torch", "pydantic", "numpy", "cv2")
 
 
@@ -66,6 +68,13 @@ def test_check_builds_what_needs_no_data(tmp_path):
         ("augmentations.0.area=[1.0, 0.3]", "'random_resized_crop': area"),
     ):
         assert says in sslkit("check", recipe_file(tmp_path), "--set", wrong, cwd=tmp_path, check=2).stderr
+
+
+def test_version_and_show_of_what_can_t_run(tmp_path):
+    assert sslkit("--version", cwd=tmp_path).stdout == f"sslkit {package.__version__}\n"
+    shown = sslkit("show", recipe_file(tmp_path), "--set", "train.batch_size=500", cwd=tmp_path).stdout
+    assert "is 500, and the split 'train' has 60 images" in shown
+    assert "memory of a step" in shown
 
 
 def test_smoke_takes_no_folder(tmp_path):

@@ -159,6 +159,10 @@ def test_views_that_contradict_each_other():
     assert "a crop is made of every image" in problems(TEXT.replace("size = 32", "size = 32, p = 0.5"))[0]
 
 
+def test_a_table_that_an_override_replaces_is_blamed_on_the_override():
+    assert problems(TEXT, "loss={name='nt_xentt'}")[0].startswith("--set loss: loss.name: no loss is called 'nt_xentt'.")
+
+
 def test_hostile_overrides():
     for wrong in ("augmentations.\u00b2.size=3", "data.root=\udce9"):
         with pytest.raises(UserError, match="--set"):

@@ -223,6 +223,14 @@ def test_a_method_that_takes_too_few_arguments_is_refused():
         registry_of("augmentations").check(Deaf)
 
 
+def test_self_may_have_another_name():
+    class Mine:
+        def __init__(s, *, margin: float = 0.5): ...  # noqa: N805
+        def __call__(s, z1, z2): ...  # noqa: N805
+
+    registry_of("losses").check(Mine)
+
+
 def test_a_loss_takes_all_views():
     class OneView:
         def __call__(self, z1): ...

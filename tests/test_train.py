@@ -169,6 +169,12 @@ def test_a_loss_may_be_a_plain_function_and_name_its_views_in_any_order():
     assert torch.equal(method.objective(z1, z2)[0], (z1 - 2 * z2).sum())
 
 
+@pytest.mark.parametrize("wrong", [lambda z1, z2: (z1 - z2).sum(1), lambda z1, z2: 0.5])
+def test_a_loss_that_gives_no_scalar_is_named(wrong):
+    with pytest.raises(UserError, match="must give a scalar tensor, and gave"):
+        siamese(wrong).objective(torch.rand(5, 4), torch.rand(5, 4))
+
+
 def test_a_method_may_declare_fewer_arguments():
     class Plain(Siamese):
         def objective(self, z1, z2):

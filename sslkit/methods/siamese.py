@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sslkit import signatures
-from sslkit.errors import UserError
+from sslkit.errors import ContractError, UserError
 
 Scalars = dict[str, Tensor]
 
@@ -56,4 +56,8 @@ class Siamese(nn.Module):
         if "labels" in self._takes and labels is None:
             raise UserError(f"loss: {type(self.loss).__name__} needs labels, and these images have none.")
         result = self.loss(**{name: offered[name] for name in self._takes})
-        return result if isinstance(result, tuple) else (result, {})
+        value, scalars = result if isinstance(result, tuple) else (result, {})
+        if not isinstance(value, Tensor) or value.ndim != 0:
+            given = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+            raise ContractError(f"loss: {type(self.loss).__name__} must give a scalar tensor, and gave {given}.")
+        return value, scalars

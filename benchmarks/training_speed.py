@@ -33,7 +33,7 @@ def main() -> None:
     machine.keep_freed_memory()
     recipe = Recipe.load(given.recipe, given.overrides)
     settings = recipe.train
-    images = build.training_images(recipe)
+    images = build.training_images(recipe, partial(build.images, recipe))
     method = build.method(recipe, in_channels=images.channels).train()
     lr = peak_lr(settings.base_lr, batch_size=settings.batch_size, scaling=settings.lr_scaling)
     optimizer = build.optimizer(recipe, method, lr=lr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,9 @@ def images(recipe: Recipe, split: str) -> Images:
     return found
 
 
-def training_images(recipe: Recipe) -> Images:
-    """What the recipe trains on: at most `data.limit` images of `data.split`."""
-    return limited(images(recipe, recipe.data.options["split"]), recipe.data.options["limit"], seed=recipe.train.seed)
+def training_images(recipe: Recipe, opener: Callable[[str], Images]) -> Images:
+    """What the recipe trains on: at most `data.limit` images of `data.split`; `opener` gives a split's."""
+    return limited(opener(recipe.data.options["split"]), recipe.data.options["limit"], seed=recipe.train.seed)
 
 
 def _expanded(key: str, value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from traceback import print_exc
 from typing import Annotated, Any, Optional
@@ -50,8 +51,13 @@ def main() -> None:
 
 def _fail(message: str, status: int) -> None:
     printable = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
-    print(printable, file=sys.stderr)
+    typer.echo(printable, err=True)
     sys.exit(status)
+
+
+def _complain(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        typer.echo(sentence, err=True)
 
 
 def _refused(error: Exception) -> None:
@@ -66,7 +72,7 @@ def _version(asked: bool) -> None:
     if asked:
         from sslkit import __version__
 
-        print(f"sslkit {__version__}")
+        typer.echo(f"sslkit {__version__}")
         raise typer.Exit
 
 
@@ -131,20 +137,18 @@ def check(recipe: RecipeName, overrides: Set = None) -> None:
     from sslkit import build
 
     build.check(checked)
-    print(f"{path}: nothing wrong; recipe {checked.digest()}")
+    typer.echo(f"{path}: nothing wrong; recipe {checked.digest()}")
 
 
 @app.command()
 def show(recipe: RecipeName, overrides: Set = None) -> None:
     """The resolved recipe and what follows from it: steps, peak lr, parameters, memory."""
-    from sslkit.recipe import SECTIONS_APART
     from sslkit.show import derived
-    from sslkit.toml_writer import dump
 
     _, checked = _recipe(recipe, overrides)
-    print(dump(checked.to_dict(), sections=SECTIONS_APART))
+    typer.echo(checked.to_toml())
     for line in derived(checked):
-        print(f"# {line}")
+        typer.echo(f"# {line}")
 
 
 @app.command("list")
@@ -152,45 +156,20 @@ def list_components(
     kind: Annotated[Optional[str], typer.Argument(help="losses, backbones, ...; all kinds without it.")] = None,  # noqa: UP045
 ) -> None:
     """The components of a kind, and which distribution each comes from."""
-    from rich.table import Table
+    from sslkit.listing import complaints, components_table
 
-    from sslkit import plugins
-    from sslkit.registry import KINDS, registry_of
-
-    table = Table("kind", "name", "from")
-    for one in [kind] if kind else KINDS:
-        for name, claims in registry_of(one).claims().items():
-            table.add_row(
-                one, name, " and ".join(claim.distribution for claim in claims) + (" (clash)" if len(claims) > 1 else "")
-            )
-    _console().print(table)
-    for broken in plugins.scan().broken:
-        print(f"{broken.distribution}: its entry points can't be read: {broken.reason}", file=sys.stderr)
+    _console().print(components_table(kind))
+    _complain(complaints())
 
 
 @app.command()
 def plugins() -> None:
     """Installed packages that offer components, and those whose metadata can't be read."""
-    from rich.table import Table
+    from sslkit.listing import complaints, offers_table
 
-    from sslkit.errors import did_you_mean
-    from sslkit.plugins import scan
-    from sslkit.registry import KINDS
-
-    found = scan()
-    table = Table("distribution", "kind", "name", "target")
-    for offer in sorted(found.offers, key=lambda offer: (offer.distribution, offer.kind, offer.name)):
-        table.add_row(offer.distribution, offer.kind, offer.name, offer.target)
-    _console().print(table if found.offers else "no installed package offers a component")
-    for offer in found.offers:
-        if offer.kind not in KINDS:
-            near = did_you_mean(offer.kind, KINDS)
-            print(
-                f"{offer.distribution}: there is no kind {offer.kind!r}, so {offer.name!r} is never found.{near}",
-                file=sys.stderr,
-            )
-    for broken in found.broken:
-        print(f"{broken.distribution}: its entry points can't be read: {broken.reason}", file=sys.stderr)
+    table = offers_table()
+    _console().print(table if table.row_count else "no installed package offers a component")
+    _complain(complaints())
 
 
 @app.command()
@@ -209,7 +188,7 @@ def schema() -> None:
 
     from sslkit.schema import recipe_schema
 
-    print(json.dumps(recipe_schema(), indent=1))
+    typer.echo(json.dumps(recipe_schema(), indent=1))
 
 
 @app.command()
@@ -237,7 +216,7 @@ def copy(name: str, file: Path) -> None:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{file}: can't be written: {error.strerror}.") from None
-    print(f"{file}: a copy of {name}")
+    typer.echo(f"{file}: a copy of {name}")
 
 
 def _recipe(name: str, overrides: list[str] | None) -> tuple[Path, Any]:

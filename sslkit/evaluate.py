@@ -22,7 +22,7 @@ from sslkit.recipe import Recipe
 from sslkit.sections import Part
 
 Result = dict[str, Any]
-ENCODERS = ("pixels", "untrained", "trained")
+BASELINES = ("pixels", "untrained")
 
 
 def merged(before: Sequence[Result], new: Sequence[Result]) -> list[Result]:
@@ -113,7 +113,7 @@ class Evaluator:
     def baselines(self, *, in_channels: int) -> list[Result]:
         """Results of raw pixels and of the untrained encoder, where the recipe asks for them."""
         results = []
-        for name in ENCODERS[:2]:
+        for name in BASELINES:
             parts = [part for part in self.recipe.evaluate if name in part.options["baselines"]]
             if parts:
                 encoder = nn.Flatten() if name == "pixels" else build.backbone(self.recipe, in_channels=in_channels)

@@ -15,9 +15,10 @@ from sslkit.errors import UserError, did_you_mean
 from sslkit.overrides import override
 from sslkit.problems import Places
 from sslkit.sections import KIND_OF_SECTION, Part, Train
+from sslkit.toml_writer import dump
 
 # Written with a header of their own, not as `key = { ... }`.
-SECTIONS_APART = ("data", "train", "evaluate", "track", "views", "resolved")
+_SECTIONS_APART = ("data", "train", "evaluate", "track", "views", "resolved")
 # What does not move a weight: two recipes that differ only here are the same run.
 FREE = (
     "data.workers",
@@ -78,6 +79,10 @@ class Recipe:
         sections = {key: getattr(self, key).to_dict() for key in KIND_OF_SECTION}
         filled = {**sections, **views, **lists, "train": self.train.model_dump()}
         return {key: value for key, value in filled.items() if value not in ([], {})}
+
+    def to_toml(self, **more: Any) -> str:
+        """The resolved recipe as text, with more sections behind it if wanted."""
+        return dump({**self.to_dict(), **more}, sections=_SECTIONS_APART)
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that two recipes share if they are the same run."""

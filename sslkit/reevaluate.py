@@ -25,6 +25,7 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
         report: where progress is shown.
 
     Raises:
+        CheckpointError: the encoder, or the last checkpoint, is missing or damaged.
         UserError: the folder holds no run, or an override would make it another run.
     """
     target = RunFolder(folder)
@@ -35,11 +36,8 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
     if changed := [line for line in differing if not line.startswith(LOCATIONS)]:
         raise UserError("--set: evaluation can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
     trained, transform = load_encoder(folder)
-    found, _ = checkpoint.newest(target.checkpoints)
-    if found is None:
-        raise UserError(f"{folder}: has no checkpoint, from which the head would come.")
     method = build.method(recipe, in_channels=transform.channels)
-    checkpoint.restore_weights(found, method)
+    checkpoint.restore_weights(checkpoint.load(target.last), method)  # the head; an older one's would be another
     with stop_request() as stop:
         evaluator = Evaluator(recipe, partial(build.images, recipe), folder=folder, report=report, poll=stop.poll)
         results = evaluator.baselines(in_channels=transform.channels)

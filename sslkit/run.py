@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import math
 import os
-import platform
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from torch import Tensor
 
-import sslkit
 from sslkit import build, checkpoint, encoder, gradient, machine, schedule
 from sslkit.datasets.images import Images
-from sslkit.datasets.subset import limited
 from sslkit.errors import DataError, NonFiniteError, RunFolderError, Stopped, UserError
 from sslkit.evaluate import Evaluator, Result, merged
 from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.loader import Loader, Plan
 from sslkit.progress import Reporter, reporter
-from sslkit.recipe import SECTIONS_APART, Recipe
-from sslkit.registry import BUILT_IN, registry_of
+from sslkit.recipe import Recipe
 from sslkit.signals import StopRequest, stop_request
 from sslkit.stopwatch import Stopwatch
-from sslkit.toml_writer import dump
 from sslkit.train import Scalars, train
+from sslkit.versions import versions
 
 OpenImages = Callable[[str], Images]
 
@@ -52,7 +47,7 @@ def run(
     """
     _refuse_ranks()
     report = reporter(Console()) if report is None else report
-    text = dump(recipe.to_dict(), sections=SECTIONS_APART) if text is None else text
+    text = recipe.to_toml() if text is None else text
     target = RunFolder(folder).beside() if fresh else RunFolder(folder)
     before = target.claim(differences=recipe.differences)
     finished = before is not None and target.read_results()[1]
@@ -63,7 +58,7 @@ def run(
         work = Run(recipe, target, report=report, stop=stop)
         if before is not None:
             work.check_images(before)
-        target.create(recipe=text, resolved=dump(work.resolved(), sections=SECTIONS_APART))
+        target.create(recipe=text, resolved=work.resolved())
         if finished:
             report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
         try:
@@ -107,7 +102,7 @@ class Run:
             report.say("train.precision: this CPU has no bf16 of its own and would be several times slower: computing in fp32.")
         opener = cache(open_images or partial(build.images, recipe))
         split = recipe.data.options["split"]
-        images = limited(opener(split), recipe.data.options["limit"], seed=recipe.train.seed)
+        images = build.training_images(recipe, opener)
         self.channels = images.channels
         self.facts = facts(recipe, len(images))
         if images.labels is None and build.needs_labels(recipe):
@@ -131,15 +126,15 @@ class Run:
                 f"Bring the images back, or start anew beside it with --fresh."
             )
 
-    def resolved(self) -> dict[str, Any]:
-        """The recipe with every default, and in `[resolved]` every number derived and every version."""
+    def resolved(self) -> str:
+        """The recipe as TOML with every default, and in `[resolved]` every number derived and every version."""
         derived = {
             **self.facts._asdict(),
             "precision": self.precision,
             "recipe": self.recipe.digest(),
             "versions": versions(self.recipe),
         }
-        return {**self.recipe.to_dict(), "resolved": derived}
+        return self.recipe.to_toml(resolved=derived)
 
     def complete(self) -> None:
         """Resume or start, train to the end, evaluate, and write down the results."""
@@ -284,21 +279,3 @@ def _tracked_name(result: Result) -> str:
     """A result's name beside those of other evaluations: `linear_cached_top1_10_labels` with ten labels a class."""
     labels = result["protocol"].get("labels_per_class")
     return f"{result['name']}_{labels}_labels" if labels else result["name"]
-
-
-def versions(recipe: Recipe) -> dict[str, str]:
-    """sslkit, Python, torch, and every plugin that supplied a name."""
-    parts = [recipe.method, recipe.backbone, recipe.head, recipe.loss, recipe.optimizer, recipe.data]
-    parts += [
-        *recipe.evaluate,
-        *recipe.track,
-        *recipe.evaluation_augmentations,
-        *(one for view in recipe.views for one in view),
-    ]
-    found = {"sslkit": sslkit.__version__, "python": platform.python_version(), "torch": torch.__version__}
-    for part in parts:
-        distribution = registry_of(part.kind).component(part.name).distribution
-        if distribution != BUILT_IN:
-            name, _, number = distribution.partition(" ")
-            found[name] = number
-    return found

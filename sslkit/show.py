@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -24,7 +25,8 @@ def derived(recipe: Recipe) -> Iterator[str]:
     try:
         # Nothing is downloaded to be counted.
         parameters = {key: False if key == "download" else value for key, value in recipe.data.parameters.items()}
-        images = build.training_images(replace(recipe, data=replace(recipe.data, parameters=parameters)))
+        here = replace(recipe, data=replace(recipe.data, parameters=parameters))
+        images = build.training_images(here, partial(build.images, here))
         numbers = facts(recipe, len(images))
     except UserError as error:
         downloaded = recipe.data.parameters.get("download") is True

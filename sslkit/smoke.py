@@ -21,11 +21,10 @@ from sslkit.encoder import load_encoder
 from sslkit.errors import NonFiniteError, Stopped
 from sslkit.folder import RunFolder
 from sslkit.progress import Reporter
-from sslkit.recipe import SECTIONS_APART, Recipe
+from sslkit.recipe import Recipe
 from sslkit.run import Run
 from sslkit.sections import Part
 from sslkit.signals import StopRequest
-from sslkit.toml_writer import dump
 
 BATCH_SIZE = 4
 STEPS_PER_EPOCH = 2
@@ -92,7 +91,7 @@ def smoke(recipe: Recipe, *, report: Reporter) -> list[Mapping[str, Any]]:
         first = Run(small, target, report=report, stop=stopping, open_images=images)
         if recipe.train.precision == "bf16":
             _try_autocast(first, report)
-        target.create(recipe="", resolved=dump(first.resolved(), sections=SECTIONS_APART))
+        target.create(recipe="", resolved=first.resolved())
         Recipe.load(target.resolved)
         stopping.asked = True  # as if Ctrl-C had been pressed during the first step
         try:

@@ -83,8 +83,10 @@ def session(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", [path for path in PAGES if "<!-- run" in path.read_text()], ids=lambda path: path.stem)
 def test_python_is_run_block_after_block(path, session):
-    for text in blocks(path.read_text(encoding="utf-8"), "python", "run"):
+    texts = list(blocks(path.read_text(encoding="utf-8"), "python", "run"))
+    for text in texts:
         exec(compile(text, path.name, "exec"), session)
+    assert len(texts) == path.read_text(encoding="utf-8").count("<!-- run")
 
 
 @pytest.mark.parametrize("module", ["draws", "encoder", "registry", "schedule"])
@@ -161,10 +163,11 @@ def test_recipes_and_pieces_of_recipes_are_right(path):
         if "project" in data:
             continue
         if {"train", "backbone"} <= set(data):
-            Recipe.parse(text, source=path.name)
+            assert Recipe.parse(text, source=path.name).differences(Recipe.parse(text).to_dict()) == []
             continue
         rest = {key: value for key, value in base.items() if "views" not in data or key not in ("augmentations", "num_views")}
-        Recipe.parse(dump({**rest, **data}), source=path.name)
+        piece = Recipe.parse(dump({**rest, **data}), source=path.name)
+        assert piece.differences(piece.to_dict()) == []
 
 
 def test_the_table_of_sections():

@@ -9,7 +9,7 @@ from annotated_types import Gt
 from fake_plugins import install  # noqa: F401 (a fixture)
 from torch import nn
 
-from sslkit import plugins
+from sslkit import plugins, signatures
 from sslkit.errors import ContractError, PluginError, UnknownName
 from sslkit.registry import KINDS, Registry, register, registry_of
 
@@ -229,6 +229,8 @@ def test_self_may_have_another_name():
         def __call__(s, z1, z2): ...  # noqa: N805
 
     registry_of("losses").check(Mine)
+    assert [parameter.name for parameter in signatures.parameters_of(Mine.__call__)] == ["z1", "z2"]
+    assert list(signatures.keyword_only(Mine)) == ["margin"]
 
 
 def test_a_loss_takes_all_views():
@@ -272,6 +274,7 @@ def test_what_inherits_its_forward_from_torch_is_a_component():
             super().__init__(nn.Linear(in_dim, out_dim))
 
     registry_of("heads").check(Head)
+    assert signatures.written(Head, "__call__") is nn.Sequential.forward
 
 
 def test_only_classes_are_registered():

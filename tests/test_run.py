@@ -21,10 +21,9 @@ from sslkit.errors import Stopped
 from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.progress import Bars, Lines, reporter
-from sslkit.recipe import SECTIONS_APART, Recipe
+from sslkit.recipe import Recipe
 from sslkit.run import Run
 from sslkit.signals import StopRequest
-from sslkit.toml_writer import dump
 from sslkit.trackers.csv import CSV
 
 
@@ -242,7 +241,7 @@ def in_process(folder, *, stop=None, overrides=()):
     """A run in this process, for what can't be timed from outside."""
     recipe = Recipe.parse(TEXT, name="small", overrides=overrides)
     work = Run(recipe, RunFolder(folder), report=Lines(Console(quiet=True)), stop=StopRequest() if stop is None else stop)
-    work.folder.create(recipe=TEXT, resolved=dump(work.resolved(), sections=SECTIONS_APART))
+    work.folder.create(recipe=TEXT, resolved=work.resolved())
     return work
 
 
@@ -290,6 +289,19 @@ def test_a_kill_while_the_folder_was_made_does_not_lock_it(tmp_path):
     (tmp_path / "runs" / "small" / "recipe.toml").write_text("half")
     (tmp_path / "runs" / "small" / ".resolved.toml.tmp").write_text("half")
     sslkit("run", recipe_file(tmp_path), "--set", "train.epochs=2", cwd=tmp_path)
+    assert (tmp_path / "runs" / "small" / "encoder.safetensors").exists()
+    assert (tmp_path / "runs" / "small" / "recipe.toml").read_text() == TEXT
+
+
+def test_an_evaluation_again_takes_no_older_head(whole, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(whole[0], folder)
+    last = folder / "checkpoints" / "last.safetensors"
+    (folder / "checkpoints" / "epoch_0001.safetensors").write_bytes(last.read_bytes())
+    last.write_bytes(b"torn")
+    before = (folder / "results.json").read_bytes()
+    assert "last.safetensors: is not a whole checkpoint" in sslkit("eval", folder, cwd=tmp_path, check=1).stderr
+    assert (folder / "results.json").read_bytes() == before
 
 
 def test_other_images_than_it_began_with_are_refused(whole, tmp_path):

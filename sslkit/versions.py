@@ -1,0 +1,29 @@
+"""Versions: what a run was made with."""
+
+from __future__ import annotations
+
+import platform
+
+import torch
+
+import sslkit
+from sslkit.recipe import Recipe
+from sslkit.registry import BUILT_IN, registry_of
+
+
+def versions(recipe: Recipe) -> dict[str, str]:
+    """sslkit, Python, torch, and every plugin that supplied a name."""
+    parts = [recipe.method, recipe.backbone, recipe.head, recipe.loss, recipe.optimizer, recipe.data]
+    parts += [
+        *recipe.evaluate,
+        *recipe.track,
+        *recipe.evaluation_augmentations,
+        *(one for view in recipe.views for one in view),
+    ]
+    found = {"sslkit": sslkit.__version__, "python": platform.python_version(), "torch": torch.__version__}
+    for part in parts:
+        distribution = registry_of(part.kind).component(part.name).distribution
+        if distribution != BUILT_IN:
+            name, _, number = distribution.partition(" ")
+            found[name] = number
+    return found

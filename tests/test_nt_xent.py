@@ -56,15 +56,16 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a.double() - b.double()).norm() / b.double().norm())
 
 
-@pytest.mark.parametrize("case", range(4))  # the fifth is of raw dot products, and this loss always normalises
+@pytest.mark.parametrize("case", range(5))
 def test_agrees_with_the_official_code(shared: Path, case: int) -> None:
     golden = {key[2:]: v for key, v in np.load(shared / "golden" / "nt_xent.npz").items() if key.startswith(f"{case}_")}
-    assert golden["hidden_norm"]
-    z1, z2 = torch.from_numpy(golden["hidden"]).chunk(2)
-    temperature = float(golden["temperature"])
-    loss, metrics = NTXent(temperature=temperature)(z1, z2)
-    assert 2 * loss.item() == pytest.approx(golden["loss"].item(), rel=1e-5)  # the code adds both directions up
-    assert distance(2 * gradient(z1, z2, temperature), torch.from_numpy(golden["grad"])) < 1e-5
+    z = torch.from_numpy(golden["hidden"]).requires_grad_()
+    loss_of = NTXent(temperature=float(golden["temperature"]), normalize=bool(golden["hidden_norm"]), directions="sum")
+    loss, metrics = loss_of(*z.chunk(2))
+    loss.backward()
+    assert loss.item() == pytest.approx(golden["loss"].item(), rel=1e-5)
+    assert z.grad is not None
+    assert distance(z.grad, torch.from_numpy(golden["grad"])) < 1e-5
     assert metrics["contrast_accuracy"].item() == pytest.approx(golden["contrast_acc"].item(), rel=1e-6)
     assert metrics["contrast_entropy"].item() == pytest.approx(golden["contrast_entropy"].item(), rel=1e-5)
 
@@ -127,6 +128,18 @@ def test_order_side_and_length_do_not_matter(n: int, seed: int, temperature: flo
     torch.testing.assert_close(value(lengths * z1, z2 / lengths, temperature), loss)
     along = (gradient(z1, z2, temperature) * torch.cat([z1, z2])).sum(1)  # none along a row's own direction
     torch.testing.assert_close(along, torch.zeros_like(along), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("negatives", ["all_views", "other_view"])
+def test_negatives_of_the_other_view(negatives: str) -> None:
+    """(arXiv:2002.05709, B.10): the denominator holds the n views on the positive's side."""
+    z1, z2 = views(7, 5, seed=0)
+    u1, u2 = torch.nn.functional.normalize(z1), torch.nn.functional.normalize(z2)
+    right = torch.arange(7)
+    across = [torch.nn.functional.cross_entropy(a @ b.T / 0.2, right) for a, b in ((u1, u2), (u2, u1))]
+    found = NTXent(temperature=0.2, negatives=negatives)(z1, z2)[0]
+    assert torch.isclose(found, (across[0] + across[1]) / 2) == (negatives == "other_view")
+    assert NTXent(temperature=0.2, negatives=negatives, directions="sum")(z1, z2)[0].item() == pytest.approx(2 * found.item())
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5])
@@ -236,5 +249,10 @@ def test_a_toy_gets_better() -> None:
 
 def test_fits_the_contract_of_its_kind() -> None:
     assert registry.load("nt_xent") is NTXent
-    assert registry.model("nt_xent")().model_dump() == {"temperature": 0.1}
+    assert registry.model("nt_xent")().model_dump() == {
+        "temperature": 0.1,
+        "normalize": True,
+        "negatives": "all_views",
+        "directions": "mean",
+    }
     assert registry.build("nt_xent", {"temperature": 0.5}).temperature == 0.5

@@ -48,7 +48,8 @@ def problems(text, *overrides):
 def test_defaults_are_filled_in():
     recipe = Recipe.parse(TEXT)
     assert recipe.method.name == "siamese"
-    assert recipe.loss.parameters == {"temperature": 0.5}
+    assert recipe.loss.parameters["temperature"] == 0.5
+    assert recipe.loss.parameters["directions"] == "mean"
     assert recipe.head.parameters["out_dim"] == 128
     assert recipe.data.options == {"split": "train", "limit": None, "workers": "auto"}
     assert [part.options["p"] for part in recipe.views[0]] == [1.0, 0.25]

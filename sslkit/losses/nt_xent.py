@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Gt
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from sslkit.losses.contrast import Contrast
+from sslkit.losses.log_sum_exp import SameModulo, log_sum_exp
+from sslkit.losses.rows import exact, row_dot, unit
 
 Scalar = Float[Tensor, ""]
 
@@ -21,60 +24,54 @@ class NTXent(nn.Module):
 
         l(i, j) = -log( exp(s_ij / temperature) / sum over k != i of exp(s_ik / temperature) )
 
-    The loss is the mean of l over all 2n anchors, as in the paper. The authors' code adds the two directions up instead, so its
-    value and its gradient are twice ours. A single image has no negatives and loss 0. A row of zeros has no direction: it is
-    orthogonal to every view and gets no gradient.
+    The loss is the mean of l over all 2n anchors, as in the paper. A single image has no negatives and loss 0. A row of zeros
+    has no direction: it is orthogonal to every view and gets no gradient.
 
-    Similarities are computed in float32 even under autocast, and in float64 for float64 projections. Memory grows with the
-    square of n.
+    Similarities are computed in float32 even under autocast, and in float64 for float64 projections. Time grows with the square
+    of n, memory with n.
 
     Args:
         temperature: small values let the nearest negatives weigh more; the paper has 0.1 on ImageNet, 0.5 on CIFAR-10.
+        normalize: cosine similarities; without it s is the plain dot product, for which the paper tries temperatures of 10 and
+            100 (table 5).
+        negatives: `all_views`, or `other_view`: the n - 1 views on the positive's side only, as in the paper's comparison of
+            losses (B.10).
+        directions: `mean` of first and second views as anchors, or their `sum` as in the authors' code, whose value and
+            gradient are twice the paper's.
     """
 
-    def __init__(self, *, temperature: Annotated[float, Gt(0)] = 0.1) -> None:
+    def __init__(
+        self,
+        *,
+        temperature: Annotated[float, Gt(0)] = 0.1,
+        normalize: bool = True,
+        negatives: Literal["all_views", "other_view"] = "all_views",
+        directions: Literal["mean", "sum"] = "mean",
+    ) -> None:
         super().__init__()
         self.temperature = temperature
+        self.normalize = normalize
+        self.negatives = negatives
+        self.directions = directions
 
     def forward(self, z1: Float[Tensor, "n k"], z2: Float[Tensor, "n k"]) -> tuple[Scalar, dict[str, Scalar]]:
-        """The loss, and the numbers of `contrast_metrics`; row i of both inputs comes from image i."""
+        """The loss, and the numbers of `Contrast.metrics`; row i of both inputs comes from image i."""
         with torch.autocast(z1.device.type, enabled=False):
-            u = directions(torch.stack((z1, z2)).flatten(0, 1))  # (2n, k)
-            logits = (u / self.temperature) @ u.T  # (2n, 2n)
-            return cross_entropy(logits), contrast_metrics(logits.detach())
+            rows = torch.stack((exact(z1), exact(z2))).flatten(0, 1)  # (2n, k)
+            u = unit(rows) if self.normalize else rows
+            u1, u2 = u.chunk(2)
+            positive = (row_dot(u1, u2) / self.temperature).repeat(2)  # (2n,): s_ij = s_ji
+            contrast = Contrast(len(u1), second=len(u1) if self.negatives == "all_views" else 0, like=positive.detach())
+            negatives = self._all_views(u, contrast) if self.negatives == "all_views" else self._other_view(u1, u2, contrast)
+            # log-sum-exp(all) - positive would be the difference of two numbers near 1 / temperature, and with easy pairs
+            # nothing but rounding: so the positive stays out of the sum, and log(1 + exp(negatives - positive)) brings it in.
+            anchors = torch.logaddexp(negatives - positive, torch.zeros_like(positive))
+            return anchors.mean() * (2 if self.directions == "sum" else 1), contrast.metrics()
 
+    def _all_views(self, u: Tensor, contrast: Contrast) -> Tensor:
+        return log_sum_exp(u, u, temperature=self.temperature, exclude=SameModulo(len(u) // 2), visit=contrast)
 
-def directions(z: Float[Tensor, "m k"]) -> Float[Tensor, "m k"]:
-    """Rows scaled to length 1, in float32 or better; a row of zeros stays one."""
-    z = z.to(torch.promote_types(z.dtype, torch.float32))
-    length = torch.linalg.vector_norm(z, dim=1, keepdim=True)  # (m, 1)
-    return torch.where(length == 0, 0, z / length.masked_fill(length == 0, 1))  # what is not a number stays so
-
-
-def cross_entropy(logits: Float[Tensor, "m m"]) -> Scalar:
-    """Mean of l(i, j) over all anchors; rows 0..n-1 of the logits are first views, rows n..2n-1 second views.
-
-    `logsumexp(all) - positive` would be the difference of two numbers near 1 / temperature, and with easy pairs nothing but
-    rounding. So the sum leaves the positive out, and `log(1 + exp(negatives - positive))` brings it in.
-    """
-    n = len(logits) // 2
-    positive = logits.diagonal(n).repeat(2)  # (2n,): s_ij = s_ji
-    same_image = torch.eye(n, dtype=torch.bool, device=logits.device).repeat(2, 2)  # the anchor itself and its positive
-    negatives = logits.masked_fill(same_image, -math.inf).logsumexp(dim=1)  # (2n,); -inf for a single image
-    return torch.logaddexp(negatives - positive, torch.zeros_like(positive)).mean()
-
-
-def contrast_metrics(logits: Float[Tensor, "m m"]) -> dict[str, Scalar]:
-    """How well first views find their second views, among the n second views of the batch, as the official code logs it.
-
-    contrast_accuracy: share of the images whose own second view is the most similar one, in [0, 1].
-    contrast_entropy: mean entropy of softmax(similarity / temperature), in nats, at most ln n.
-    """
-    n = len(logits) // 2
-    across = logits[:n, n:]  # (n, n)
-    own = across.argmax(dim=1) == torch.arange(n, device=logits.device)  # (n,)
-    p = across.softmax(dim=1)
-    return {
-        "contrast_accuracy": own.to(logits.dtype).mean(),
-        "contrast_entropy": -(p * torch.log(p + 1e-8)).sum(dim=1).mean(),
-    }
+    def _other_view(self, u1: Tensor, u2: Tensor, contrast: Contrast) -> Tensor:
+        own = SameModulo(len(u1))
+        first = log_sum_exp(u1, u2, temperature=self.temperature, exclude=own, visit=contrast)
+        return torch.cat((first, log_sum_exp(u2, u1, temperature=self.temperature, exclude=own)))

@@ -1,0 +1,165 @@
+"""Log-sum-exp of each row of a similarity matrix, tile by tile: the matrix is never whole in memory."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sslkit.errors import UserError
+
+_WHOLE = 64 * 64  # pairs up to which plain torch is as fast as the tiles
+_LARGEST_TILE = 4096  # rows; 64 MiB in float32
+
+
+OnTile = Callable[[Tensor, int, int], None]  # called with a tile and the pair (row, column) of its first entry
+
+
+class SameModulo:
+    """Leaves out the pairs with i = j modulo `period`.
+
+    With `period` the number of rows a row leaves out itself; with `period` the number of images it leaves out all views of its
+    own image, where rows 0..n-1 are the first views, rows n..2n-1 the second ones, and so on.
+    """
+
+    def __init__(self, period: int) -> None:
+        self.period = period
+
+    def __call__(self, tile: Tensor, row: int, column: int) -> None:
+        """Write -inf on the diagonals whose pairs are left out."""
+        height, width = tile.shape
+        first = (row - column) % self.period  # column - row of a pair, within the tile, is this or a multiple away
+        for diagonal in range(first - (height // self.period + 1) * self.period, width, self.period):
+            if diagonal > -height:
+                tile.diagonal(diagonal).fill_(-math.inf)
+
+
+def log_sum_exp(
+    queries: Float[Tensor, "r d"],
+    keys: Float[Tensor, "c d"],
+    *,
+    temperature: float,
+    exclude: OnTile | None = None,
+    visit: OnTile | None = None,
+) -> Float[Tensor, " r"]:
+    """For each row i the log of the sum over j of exp(queries_i . keys_j / temperature); -inf if no pair of the row is left.
+
+    Time grows with r c d, memory with (r + c) d: backward computes the tiles again instead of keeping them. Where the keys are
+    the queries themselves (the same tensor), half of the symmetric matrix is computed. Every row keeps a shift of its own, so
+    no temperature and no length of a row overflows. Below a few thousand pairs `dense` runs; both agree to rounding.
+
+    Args:
+        queries: one row an anchor, float32 or float64.
+        keys: one row a candidate, of the same type.
+        temperature: greater than 0.
+        exclude: writes -inf into a tile where a pair is left out, like `SameModulo`; by default none is.
+        visit: sees every tile on its way, before anything is left out; where the keys are the queries, those on and above the
+            diagonal.
+
+    Raises:
+        UserError: a gradient of the gradient is asked for, which the tiles don't have; `dense` does.
+    """
+    with torch.autocast(queries.device.type, enabled=False):
+        if len(queries) * len(keys) <= _WHOLE:
+            return dense(queries, keys, temperature=temperature, exclude=exclude, visit=visit)
+        found: Tensor = _Tiled.apply(queries, None if keys is queries else keys, temperature, exclude, visit)
+        return found
+
+
+def dense(
+    queries: Float[Tensor, "r d"],
+    keys: Float[Tensor, "c d"],
+    *,
+    temperature: float,
+    exclude: OnTile | None = None,
+    visit: OnTile | None = None,
+) -> Float[Tensor, " r"]:
+    """The definition of `log_sum_exp`, with the whole matrix in memory."""
+    logits = (queries / temperature) @ keys.T  # (r, c)
+    if visit is not None:
+        visit(logits.detach(), 0, 0)
+    if exclude is not None:
+        left_out = torch.zeros_like(logits)
+        exclude(left_out, 0, 0)
+        logits = logits.masked_fill(left_out == -math.inf, -math.inf)  # no gradient goes there, unlike with a sum
+    return logits.logsumexp(dim=1)
+
+
+class _Tiled(torch.autograd.Function):
+    """`keys` is None where they are the queries; then a tile above the diagonal stands for its mirror image too."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 - autograd hands everything over by position
+        ctx: Any, queries: Tensor, keys: Tensor | None, temperature: float, exclude: OnTile | None, visit: OnTile | None
+    ) -> Tensor:
+        sums = queries.new_full((len(queries),), -math.inf)
+        for rows, columns, tile in _tiles(queries, keys, temperature, exclude, visit):
+            sums[rows] = torch.logaddexp(sums[rows], tile.logsumexp(dim=1))
+            if keys is None and rows != columns:
+                sums[columns] = torch.logaddexp(sums[columns], tile.logsumexp(dim=0))
+        ctx.save_for_backward(queries, keys, sums)
+        ctx.temperature, ctx.exclude = temperature, exclude
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise UserError(
+                "log_sum_exp: a gradient of the gradient (create_graph=True) is not available tile by tile. "
+                "sslkit.losses.log_sum_exp.dense has one, and needs memory for the whole matrix."
+            )
+        queries, keys, sums = ctx.saved_tensors
+        with torch.autocast(queries.device.type, enabled=False):
+            shift = sums.masked_fill(sums == -math.inf, 0)  # a row without pairs: exp(-inf - 0) = 0
+            slope = upstream[0]
+            others = queries if keys is None else keys
+            to_queries, to_keys = torch.zeros_like(queries), None if keys is None else torch.zeros_like(keys)
+            for rows, columns, tile in _tiles(queries, keys, ctx.temperature, ctx.exclude, None):
+                weights = (tile - shift[rows, None]).exp_().mul_(slope[rows, None])  # softmax of the rows
+                if keys is None:
+                    weights += tile.sub_(shift[columns]).exp_().mul_(slope[columns])  # and of their mirror images
+                    if rows != columns:
+                        to_queries[columns].addmm_(weights.T, queries[rows])
+                elif to_keys is not None:
+                    to_keys[columns].addmm_(weights.T, queries[rows])
+                to_queries[rows].addmm_(weights, others[columns])
+            to_queries /= ctx.temperature
+            if to_keys is not None:
+                to_keys /= ctx.temperature
+        return to_queries, to_keys, None, None, None
+
+
+def _tiles(
+    queries: Tensor, keys: Tensor | None, temperature: float, exclude: OnTile | None, visit: OnTile | None
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Similarities / temperature; a tile is the caller's to overwrite until the next one."""
+    others = queries if keys is None else keys
+    side = tile_side(queries.device, queries.element_size())
+    store = queries.new_empty(min(side, len(queries)) * min(side, len(others)))
+    for row in range(0, len(queries), side):
+        rows = slice(row, min(row + side, len(queries)))
+        scaled = queries[rows] / temperature
+        for column in range(row if keys is None else 0, len(others), side):
+            columns = slice(column, min(column + side, len(others)))
+            shape = (rows.stop - row, columns.stop - column)
+            tile = torch.mm(scaled, others[columns].T, out=store[: shape[0] * shape[1]].view(shape))
+            if visit is not None:
+                visit(tile, row, column)
+            if exclude is not None:
+                exclude(tile, row, column)
+            yield rows, columns, tile
+
+
+def tile_side(device: torch.device, bytes_each: int) -> int:
+    """Rows of a square tile, a power of two: on a CPU it about fills the second-level caches of the threads in use."""
+    if device.type != "cpu":
+        return _LARGEST_TILE
+    names = getattr(os, "sysconf_names", {})
+    cache = os.sysconf("SC_LEVEL2_CACHE_SIZE") if "SC_LEVEL2_CACHE_SIZE" in names else 0
+    pairs = 2 * max(cache, 2**18) * torch.get_num_threads() / bytes_each
+    return min(_LARGEST_TILE, max(256, 2 ** int(math.log2(pairs) / 2)))

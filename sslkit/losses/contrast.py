@@ -23,10 +23,10 @@ class Contrast:
 
     def __init__(self, n: int, *, second: int, like: Tensor) -> None:
         self.n, self.second = n, second
-        self.best = like.new_full((n,), -math.inf)  # the highest logit of each row so far
-        self.at = torch.zeros(n, dtype=torch.int64, device=like.device)  # and whose it is
-        self.sums = like.new_full((n,), -math.inf)  # log-sum-exp
-        self.mean = like.new_zeros(n)  # of the logits under their softmax
+        self.own = like.new_full((n,), -math.inf)  # the logit of an image's own second view
+        self.best = like.new_full((n,), -math.inf)  # the highest of all others so far
+        self.sums = like.new_full((n,), -math.inf)  # log-sum-exp of all
+        self.mean = like.new_zeros(n)  # of all logits under their softmax
 
     def __call__(self, tile: Float[Tensor, "h w"], row: int, column: int) -> None:
         """Take in the part of a tile that compares first with second views."""
@@ -35,22 +35,34 @@ class Contrast:
         if logits.numel() == 0:
             return
         rows = slice(row, row + len(logits))
-        best, at = logits.max(dim=1)
-        self.at[rows] = torch.where(best > self.best[rows], at + (column + skipped - self.second), self.at[rows])
-        self.best[rows] = torch.maximum(best, self.best[rows])
-        weights = (logits - best[:, None]).exp_()
+        self.best[rows] = torch.maximum(self.best[rows], self._best_other(logits, row, column + skipped - self.second))
+        top = logits.amax(dim=1)
+        weights = (logits - top[:, None]).exp_()
         total = weights.sum(dim=1)
-        sums = best + total.log()
+        sums = top + total.log()
         together = torch.logaddexp(self.sums[rows], sums)
         mean = torch.einsum("hw,hw->h", weights, logits) / total
         self.mean[rows] = self.mean[rows] * (self.sums[rows] - together).exp() + mean * (sums - together).exp()
         self.sums[rows] = together
 
+    def _best_other(self, logits: Tensor, row: int, image: int) -> Tensor:
+        """The highest logit of each row but the image's own, which is noted; the tile is left as it was."""
+        diagonal = logits.diagonal(row - image) if -len(logits) < row - image < logits.shape[1] else logits[:0, 0]
+        if len(diagonal) == 0:
+            return logits.amax(dim=1)
+        own = diagonal.clone()
+        first = max(row, image)
+        self.own[first : first + len(own)] = own
+        diagonal.fill_(-math.inf)
+        best = logits.amax(dim=1)
+        diagonal.copy_(own)
+        return best
+
     def metrics(self) -> dict[str, Float[Tensor, ""]]:
         """The two numbers.
 
-        contrast_accuracy: share of the images whose own second view is the most similar one, in [0, 1].
+        contrast_accuracy: share of the images whose own second view is more similar than any other, in [0, 1].
         contrast_entropy: mean entropy of softmax(similarity / temperature), in nats, at most ln n.
         """
-        own = self.at == torch.arange(self.n, device=self.at.device)
-        return {"contrast_accuracy": own.to(self.mean.dtype).mean(), "contrast_entropy": (self.sums - self.mean).mean()}
+        right = self.own > self.best
+        return {"contrast_accuracy": right.to(self.mean.dtype).mean(), "contrast_entropy": (self.sums - self.mean).mean()}

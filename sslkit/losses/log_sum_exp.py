@@ -98,10 +98,14 @@ class _Tiled(torch.autograd.Function):
         ctx: Any, queries: Tensor, keys: Tensor | None, temperature: float, exclude: OnTile | None, visit: OnTile | None
     ) -> Tensor:
         sums = queries.new_full((len(queries),), -math.inf)
+        scratch = _Store(queries)
+        ctx.kept = None
         for rows, columns, tile in _tiles(queries, keys, temperature, exclude, visit):
-            sums[rows] = torch.logaddexp(sums[rows], tile.logsumexp(dim=1))
+            sums[rows] = torch.logaddexp(sums[rows], _log_sum_exp(tile, scratch))
             if keys is None and rows != columns:
-                sums[columns] = torch.logaddexp(sums[columns], tile.logsumexp(dim=0))
+                sums[columns] = torch.logaddexp(sums[columns], _log_sum_exp(tile.T, scratch))
+            if tile.shape == (len(queries), len(queries if keys is None else keys)):
+                ctx.kept = [(rows, columns, tile)]  # a single tile is small enough
         ctx.save_for_backward(queries, keys, sums)
         ctx.temperature, ctx.exclude = temperature, exclude
         return sums
@@ -114,15 +118,17 @@ class _Tiled(torch.autograd.Function):
                 "sslkit.losses.log_sum_exp.dense has one, and needs memory for the whole matrix."
             )
         queries, keys, sums = ctx.saved_tensors
+        slope = upstream[0]
         with torch.autocast(queries.device.type, enabled=False):
             shift = sums.masked_fill(sums == -math.inf, 0)  # a row without pairs: exp(-inf - 0) = 0
-            slope = upstream[0]
             others = queries if keys is None else keys
             to_queries, to_keys = torch.zeros_like(queries), None if keys is None else torch.zeros_like(keys)
-            for rows, columns, tile in _tiles(queries, keys, ctx.temperature, ctx.exclude, None):
-                weights = (tile - shift[rows, None]).exp_().mul_(slope[rows, None])  # softmax of the rows
-                if keys is None:
-                    weights += tile.sub_(shift[columns]).exp_().mul_(slope[columns])  # and of their mirror images
+            of_rows, of_columns = _Store(queries), _Store(queries)
+            for rows, columns, tile in ctx.kept or _tiles(queries, keys, ctx.temperature, ctx.exclude, None):
+                weights = torch.sub(tile, shift[rows, None], out=of_rows.like(tile)).exp_()  # softmax of the rows
+                weights.mul_(slope[rows, None])
+                if keys is None:  # and of their mirror images
+                    weights += torch.sub(tile, shift[columns], out=of_columns.like(tile)).exp_().mul_(slope[columns])
                     if rows != columns:
                         to_queries[columns].addmm_(weights.T, queries[rows])
                 elif to_keys is not None:
@@ -134,10 +140,30 @@ class _Tiled(torch.autograd.Function):
         return to_queries, to_keys, None, None, None
 
 
+class _Store:
+    """Memory for one tile, used again and again: touching fresh memory costs more than the arithmetic."""
+
+    def __init__(self, like: Tensor) -> None:
+        self._new = like.new_empty
+        self._memory = like.new_empty(0)
+
+    def like(self, tile: Tensor) -> Tensor:
+        """An unwritten tensor of the tile's shape and layout; the one given before is lost."""
+        if self._memory.numel() < tile.numel():
+            self._memory = self._new(tile.numel())
+        return self._memory[: tile.numel()].view(tile.shape) if tile.is_contiguous() else self.like(tile.T).T
+
+
+def _log_sum_exp(tile: Tensor, scratch: _Store) -> Tensor:
+    top = tile.amax(dim=1)
+    top.masked_fill_(top == -math.inf, 0)
+    return torch.sub(tile, top[:, None], out=scratch.like(tile)).exp_().sum(dim=1).log_().add_(top)
+
+
 def _tiles(
     queries: Tensor, keys: Tensor | None, temperature: float, exclude: OnTile | None, visit: OnTile | None
 ) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Similarities / temperature; a tile is the caller's to overwrite until the next one."""
+    """Similarities / temperature; a tile is valid until the next one."""
     others = queries if keys is None else keys
     side = tile_side(queries.device, queries.element_size())
     store = queries.new_empty(min(side, len(queries)) * min(side, len(others)))

@@ -39,7 +39,11 @@ if TYPE_CHECKING:
     from sslkit.heads.mlp import MLP as MLP
     from sslkit.loader import Loader as Loader
     from sslkit.loader import Plan as Plan
+    from sslkit.losses.dcl import DCL as DCL
+    from sslkit.losses.margin import Margin as Margin
+    from sslkit.losses.nt_logistic import NTLogistic as NTLogistic
     from sslkit.losses.nt_xent import NTXent as NTXent
+    from sslkit.losses.sup_con import SupCon as SupCon
     from sslkit.methods.siamese import Siamese as Siamese
     from sslkit.optimizers.adamw import AdamW as AdamW
     from sslkit.optimizers.lars import LARS as LARS
@@ -58,6 +62,7 @@ _PUBLIC = {
     "CSV": "sslkit.trackers.csv",
     "CenterCrop": "sslkit.augmentations.center_crop",
     "ColorDistortion": "sslkit.augmentations.color_distortion",
+    "DCL": "sslkit.losses.dcl",
     "Draw": "sslkit.draws",
     "FashionMNIST": "sslkit.datasets.fashion_mnist",
     "Features": "sslkit.evaluations.features",
@@ -74,6 +79,8 @@ _PUBLIC = {
     "Loader": "sslkit.loader",
     "MLP": "sslkit.heads.mlp",
     "MNIST": "sslkit.datasets.mnist",
+    "Margin": "sslkit.losses.margin",
+    "NTLogistic": "sslkit.losses.nt_logistic",
     "NTXent": "sslkit.losses.nt_xent",
     "Plan": "sslkit.loader",
     "RandomResizedCrop": "sslkit.augmentations.random_resized_crop",
@@ -85,6 +92,7 @@ _PUBLIC = {
     "Siamese": "sslkit.methods.siamese",
     "Split": "sslkit.embedding",
     "SslkitError": "sslkit.errors",
+    "SupCon": "sslkit.losses.sup_con",
     "Torchvision": "sslkit.backbones.torchvision",
     "UserError": "sslkit.errors",
     "View": "sslkit.views",

@@ -111,7 +111,7 @@ def test_no_python_is_forgotten():
 def test_components_that_are_shown_do_what_is_said(session):
     for text in blocks(page("extend.md"), "python", "run"):
         exec(compile(text, "extend.md", "exec"), session)
-    loss = Recipe.parse(TEXT, overrides=['loss={name="margin", margin=0.7, norm="l1"}']).loss
+    loss = Recipe.parse(TEXT, overrides=['loss={name="hinge", margin=0.7, norm="l1"}']).loss
     assert loss.parameters == {"margin": 0.7, "norm": "l1"}
     images = np.full((5, 4, 4, 3), 0.5, np.float32)
     noisy = registry_of("augmentations").build("noise")(images, sslkit.Draw(np.arange(5), 0))
@@ -145,13 +145,13 @@ def test_the_package_that_is_shown_is_one(install):  # noqa: F811
     metadata = "".join(
         f"[{group}]\n" + "".join(f"{name} = {points[group][name]}\n" for name in points[group]) for group in points
     )
-    install(data["project"]["name"], metadata, sslkit_margin=module)
+    install(data["project"]["name"], metadata, sslkit_hinge=module)
     registry = registry_of("losses")
-    assert registry.component("margin").distribution == f"{data['project']['name']} {data['project']['version']}"
-    assert registry.filled("margin", {"margin": 0.7})[0] == {"margin": 0.7, "norm": "l2"}
-    install("other-margin", metadata)
+    assert registry.component("hinge").distribution == f"{data['project']['name']} {data['project']['version']}"
+    assert registry.filled("hinge", {"margin": 0.7})[0] == {"margin": 0.7, "norm": "l2"}
+    install("other-hinge", metadata)
     with pytest.raises(PluginError) as error:
-        registry.load("margin")
+        registry.load("hinge")
     assert words(str(error.value)) in words(page("extend.md"))
 
 

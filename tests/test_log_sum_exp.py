@@ -10,14 +10,16 @@ from torch import Tensor
 
 from sslkit.errors import UserError
 from sslkit.losses import log_sum_exp as module
+from sslkit.losses import tiles
 from sslkit.losses.contrast import Contrast
-from sslkit.losses.log_sum_exp import SameModulo, dense, log_sum_exp, tile_side
+from sslkit.losses.log_sum_exp import dense, log_sum_exp
+from sslkit.losses.tiles import SameModulo, tile_side
 
 
 @pytest.fixture
 def tiles_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WHOLE", 0)
-    monkeypatch.setattr(module, "tile_side", lambda *_: 4)
+    monkeypatch.setattr(tiles, "tile_side", lambda *_: 4)
 
 
 def rows(m: int, *, seed: int, dtype: torch.dtype = torch.float64, length: float = 1.0) -> Tensor:
@@ -37,7 +39,7 @@ def both(function: object, queries: Tensor, keys: Tensor, **options: object) -> 
 def test_tiles_equal_the_definition(m: int, c: int, period: int, temperature: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_WHOLE", 0)
-        patch.setattr(module, "tile_side", lambda *_: 4)
+        patch.setattr(tiles, "tile_side", lambda *_: 4)
         options = {"temperature": temperature, "exclude": SameModulo(period) if period else None}
         queries = rows(m, seed=0)
         for keys in (queries, rows(c, seed=1)):

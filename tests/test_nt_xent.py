@@ -44,7 +44,7 @@ def views(n: int, k: int, *, seed: int, noise: float = 1.0, dtype: torch.dtype =
 
 
 def value(z1: Tensor, z2: Tensor, temperature: float = 0.1) -> Tensor:
-    return NTXent(temperature=temperature).forward(z1, z2)[0]
+    return NTXent(temperature=temperature).forward((z1, z2))[0]
 
 
 def gradient(z1: Tensor, z2: Tensor, temperature: float = 0.1) -> Tensor:
@@ -61,7 +61,7 @@ def test_agrees_with_the_official_code(shared: Path, case: int) -> None:
     golden = {key[2:]: v for key, v in np.load(shared / "golden" / "nt_xent.npz").items() if key.startswith(f"{case}_")}
     z = torch.from_numpy(golden["hidden"]).requires_grad_()
     loss_of = NTXent(temperature=float(golden["temperature"]), normalize=bool(golden["hidden_norm"]), directions="sum")
-    loss, metrics = loss_of(*z.chunk(2))
+    loss, metrics = loss_of(z.chunk(2))
     loss.backward()
     assert loss.item() == pytest.approx(golden["loss"].item(), rel=1e-5)
     assert z.grad is not None
@@ -74,7 +74,7 @@ def test_agrees_with_the_official_code(shared: Path, case: int) -> None:
 @given(n=st.integers(1, 6), k=st.integers(1, 5), seed=st.integers(0, 1000), temperature=st.floats(0.05, 5.0))
 def test_equals_the_double_loop(n: int, k: int, seed: int, temperature: float) -> None:
     z1, z2 = views(n, k, seed=seed)
-    loss, metrics = NTXent(temperature=temperature)(z1, z2)
+    loss, metrics = NTXent(temperature=temperature)((z1, z2))
     anchors, accuracy, entropy = double_loop(z1, z2, temperature)
     assert loss.item() == pytest.approx(sum(anchors) / (2 * n), rel=1e-9, abs=1e-12)
     assert metrics["contrast_entropy"].item() == pytest.approx(entropy, rel=1e-9, abs=1e-7)
@@ -89,7 +89,7 @@ def test_by_hand() -> None:
     assert anchors == pytest.approx([1.141166, 1.125216, 1.581922, 1.284335, 0.399107, 1.515807], abs=1e-6)
     for temperature, right in ((1.0, 1.306866), (0.5, 1.174592), (0.1, 1.560183)):
         assert value(a, b, temperature).item() == pytest.approx(right, abs=2e-6)
-    metrics = NTXent(temperature=0.5)(a, b)[1]
+    metrics = NTXent(temperature=0.5)((a, b))[1]
     assert (accuracy, entropy) == pytest.approx((1 / 3, 0.875874), abs=1e-6)
     assert metrics["contrast_accuracy"].item() == pytest.approx(1 / 3)
     assert metrics["contrast_entropy"].item() == pytest.approx(0.875874, abs=1e-6)
@@ -99,7 +99,7 @@ def test_by_hand() -> None:
 def test_identical_rows(n: int, right: float) -> None:
     """Every view looks like every other: ln(2n - 1), and nowhere to go."""
     z = torch.ones(n, 8)
-    loss, metrics = NTXent(temperature=0.1)(z, z)
+    loss, metrics = NTXent(temperature=0.1)((z, z))
     assert loss.item() == pytest.approx(right, abs=1e-5)
     assert metrics["contrast_entropy"].item() == pytest.approx(math.log(n), rel=1e-5)
     assert gradient(z, z).abs().max() < 1e-6
@@ -109,7 +109,7 @@ def test_identical_rows(n: int, right: float) -> None:
 def test_orthogonal_images(temperature: float, right: float) -> None:
     """Positives identical, all else orthogonal: -1 / t + ln(e^(1 / t) + 2n - 2)."""
     z = torch.eye(512)
-    loss, metrics = NTXent(temperature=temperature)(z, z)
+    loss, metrics = NTXent(temperature=temperature)((z, z))
     assert loss.item() == pytest.approx(right, rel=2e-5)
     assert metrics["contrast_accuracy"].item() == 1.0
 
@@ -118,9 +118,9 @@ def test_orthogonal_images(temperature: float, right: float) -> None:
 @given(n=st.integers(2, 8), seed=st.integers(0, 1000), temperature=st.sampled_from([0.05, 0.1, 0.5, 1.0]))
 def test_order_side_and_length_do_not_matter(n: int, seed: int, temperature: float) -> None:
     z1, z2 = views(n, 5, seed=seed)
-    loss, metrics = NTXent(temperature=temperature)(z1, z2)
+    loss, metrics = NTXent(temperature=temperature)((z1, z2))
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    permuted, permuted_metrics = NTXent(temperature=temperature)(z1[order], z2[order])
+    permuted, permuted_metrics = NTXent(temperature=temperature)((z1[order], z2[order]))
     torch.testing.assert_close(permuted, loss)
     torch.testing.assert_close(permuted_metrics, metrics)
     torch.testing.assert_close(value(z2, z1, temperature), loss)
@@ -137,9 +137,9 @@ def test_negatives_of_the_other_view(negatives: str) -> None:
     u1, u2 = torch.nn.functional.normalize(z1), torch.nn.functional.normalize(z2)
     right = torch.arange(7)
     across = [torch.nn.functional.cross_entropy(a @ b.T / 0.2, right) for a, b in ((u1, u2), (u2, u1))]
-    found = NTXent(temperature=0.2, negatives=negatives)(z1, z2)[0]
+    found = NTXent(temperature=0.2, negatives=negatives)((z1, z2))[0]
     assert torch.isclose(found, (across[0] + across[1]) / 2) == (negatives == "other_view")
-    assert NTXent(temperature=0.2, negatives=negatives, directions="sum")(z1, z2)[0].item() == pytest.approx(2 * found.item())
+    assert NTXent(temperature=0.2, negatives=negatives, directions="sum")((z1, z2))[0].item() == pytest.approx(2 * found.item())
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5])
@@ -177,7 +177,7 @@ def test_hard_pairs_at_a_low_temperature() -> None:
 
 def test_a_single_image_has_loss_zero() -> None:
     z1, z2 = views(1, 4, seed=0)
-    loss, metrics = NTXent()(z1, z2)
+    loss, metrics = NTXent()((z1, z2))
     assert loss.item() == 0.0
     assert torch.equal(gradient(z1, z2), torch.zeros(2, 4, dtype=torch.float64))
     assert metrics["contrast_accuracy"].item() == 1.0
@@ -207,13 +207,13 @@ def test_what_is_not_a_number_is_not_hidden(bad: float) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision(dtype: torch.dtype) -> None:
     z1, z2 = views(16, 32, seed=0, dtype=torch.float32)
-    exact, exact_metrics = NTXent()(z1, z2)
+    exact, exact_metrics = NTXent()((z1, z2))
     with torch.autocast("cpu", dtype=dtype):
-        loss, metrics = NTXent()(z1, z2)
+        loss, metrics = NTXent()((z1, z2))
     assert torch.equal(loss, exact)  # autocast changes nothing in here
     assert metrics == exact_metrics
 
-    rounded, rounded_metrics = NTXent()(z1.to(dtype), z2.to(dtype))
+    rounded, rounded_metrics = NTXent()((z1.to(dtype), z2.to(dtype)))
     assert rounded.dtype == rounded_metrics["contrast_entropy"].dtype == torch.float32
     assert rounded.item() == pytest.approx(exact.item(), rel=2e-2)
     assert distance(gradient(z1.to(dtype), z2.to(dtype)), gradient(z1, z2)) < 5e-2
@@ -227,7 +227,7 @@ def test_the_same_bits_twice() -> None:
 
 def test_metrics_are_detached() -> None:
     z1, z2 = (z.requires_grad_() for z in views(4, 3, seed=0))
-    loss, metrics = NTXent()(z1, z2)
+    loss, metrics = NTXent()((z1, z2))
     assert loss.requires_grad
     assert not any(metric.requires_grad for metric in metrics.values())
 
@@ -238,7 +238,7 @@ def test_a_toy_gets_better() -> None:
     loss_of, optimizer = NTXent(temperature=0.5), torch.optim.SGD([z1, z2], lr=20.0)
     accuracies = []
     for _ in range(60):
-        loss, metrics = loss_of(z1, z2)
+        loss, metrics = loss_of((z1, z2))
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

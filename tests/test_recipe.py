@@ -78,7 +78,7 @@ def test_the_evaluation_view_is_the_papers_centre_crop_for_large_images():
         (("batch_size", "batchsize"), "my.toml:15: train.batchsize: [train] has no such parameter. Did you mean 'batch_size'?"),
         (
             ('"nt_xent"', '"ntxent"'),
-            "my.toml:3: loss.name: no loss is called 'ntxent'. Did you mean 'nt_xent'? Known: nt_xent.",
+            "my.toml:3: loss.name: no loss is called 'ntxent'. Did you mean 'nt_xent'? Known: dcl, margin, nt_logistic, nt_xent, sup_con.",
         ),
         (("head ", "heads"), "my.toml:2: heads: there is no such section. Did you mean 'head'?"),
         (('{ name = "mlp" }', '"mlp"'), "my.toml:2: head: must be a table with a name, one of: identity, linear, mlp."),

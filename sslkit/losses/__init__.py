@@ -19,7 +19,13 @@ def _all_views(loss: type) -> str:
 registry = Registry(
     kind="losses",
     one="loss",
-    builtins={"nt_xent": "sslkit.losses.nt_xent:NTXent"},
+    builtins={
+        "dcl": "sslkit.losses.dcl:DCL",
+        "margin": "sslkit.losses.margin:Margin",
+        "nt_logistic": "sslkit.losses.nt_logistic:NTLogistic",
+        "nt_xent": "sslkit.losses.nt_xent:NTXent",
+        "sup_con": "sslkit.losses.sup_con:SupCon",
+    },
     calls={"__call__": ("z1", "z2", "zs", "labels", "indices")},
     needs=_all_views,
 )

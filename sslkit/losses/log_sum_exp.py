@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -12,31 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sslkit.errors import UserError
+from sslkit.losses.tiles import Exclusion, OnTile, Store, tiles
 
 _WHOLE = 64 * 64  # pairs up to which plain torch is as fast as the tiles
-_LARGEST_TILE = 4096  # rows; 64 MiB in float32
-
-
-OnTile = Callable[[Tensor, int, int], None]  # called with a tile and the pair (row, column) of its first entry
-
-
-class SameModulo:
-    """Leaves out the pairs with i = j modulo `period`.
-
-    With `period` the number of rows a row leaves out itself; with `period` the number of images it leaves out all views of its
-    own image, where rows 0..n-1 are the first views, rows n..2n-1 the second ones, and so on.
-    """
-
-    def __init__(self, period: int) -> None:
-        self.period = period
-
-    def __call__(self, tile: Tensor, row: int, column: int) -> None:
-        """Write -inf on the diagonals whose pairs are left out."""
-        height, width = tile.shape
-        first = (row - column) % self.period  # column - row of a pair, within the tile, is this or a multiple away
-        for diagonal in range(first - (height // self.period + 1) * self.period, width, self.period):
-            if diagonal > -height:
-                tile.diagonal(diagonal).fill_(-math.inf)
 
 
 def log_sum_exp(
@@ -44,7 +20,7 @@ def log_sum_exp(
     keys: Float[Tensor, "c d"],
     *,
     temperature: float,
-    exclude: OnTile | None = None,
+    exclude: Exclusion | None = None,
     visit: OnTile | None = None,
 ) -> Float[Tensor, " r"]:
     """For each row i the log of the sum over j of exp(queries_i . keys_j / temperature); -inf if no pair of the row is left.
@@ -57,7 +33,7 @@ def log_sum_exp(
         queries: one row an anchor, float32 or float64.
         keys: one row a candidate, of the same type.
         temperature: greater than 0.
-        exclude: writes -inf into a tile where a pair is left out, like `SameModulo`; by default none is.
+        exclude: which pairs are left out, for instance `SameModulo`; by default none.
         visit: sees every tile on its way, before anything is left out; where the keys are the queries, those on and above the
             diagonal.
 
@@ -76,7 +52,7 @@ def dense(
     keys: Float[Tensor, "c d"],
     *,
     temperature: float,
-    exclude: OnTile | None = None,
+    exclude: Exclusion | None = None,
     visit: OnTile | None = None,
 ) -> Float[Tensor, " r"]:
     """The definition of `log_sum_exp`, with the whole matrix in memory."""
@@ -95,12 +71,12 @@ class _Tiled(torch.autograd.Function):
 
     @staticmethod
     def forward(  # noqa: PLR0917 - autograd hands everything over by position
-        ctx: Any, queries: Tensor, keys: Tensor | None, temperature: float, exclude: OnTile | None, visit: OnTile | None
+        ctx: Any, queries: Tensor, keys: Tensor | None, temperature: float, exclude: Exclusion | None, visit: OnTile | None
     ) -> Tensor:
         sums = queries.new_full((len(queries),), -math.inf)
-        scratch = _Store(queries)
+        scratch = Store(queries)
         ctx.kept = None
-        for rows, columns, tile in _tiles(queries, keys, temperature, exclude, visit):
+        for rows, columns, tile in tiles(queries, keys, temperature, exclude, visit):
             sums[rows] = torch.logaddexp(sums[rows], _log_sum_exp(tile, scratch))
             if keys is None and rows != columns:
                 sums[columns] = torch.logaddexp(sums[columns], _log_sum_exp(tile.T, scratch))
@@ -123,8 +99,8 @@ class _Tiled(torch.autograd.Function):
             shift = sums.masked_fill(sums == -math.inf, 0)  # a row without pairs: exp(-inf - 0) = 0
             others = queries if keys is None else keys
             to_queries, to_keys = torch.zeros_like(queries), None if keys is None else torch.zeros_like(keys)
-            of_rows, of_columns = _Store(queries), _Store(queries)
-            for rows, columns, tile in ctx.kept or _tiles(queries, keys, ctx.temperature, ctx.exclude, None):
+            of_rows, of_columns = Store(queries), Store(queries)
+            for rows, columns, tile in ctx.kept or tiles(queries, keys, ctx.temperature, ctx.exclude, None):
                 weights = torch.sub(tile, shift[rows, None], out=of_rows.like(tile)).exp_()  # softmax of the rows
                 weights.mul_(slope[rows, None])
                 if keys is None:  # and of their mirror images
@@ -140,52 +116,7 @@ class _Tiled(torch.autograd.Function):
         return to_queries, to_keys, None, None, None
 
 
-class _Store:
-    """Memory for one tile, used again and again: touching fresh memory costs more than the arithmetic."""
-
-    def __init__(self, like: Tensor) -> None:
-        self._new = like.new_empty
-        self._memory = like.new_empty(0)
-
-    def like(self, tile: Tensor) -> Tensor:
-        """An unwritten tensor of the tile's shape and layout; the one given before is lost."""
-        if self._memory.numel() < tile.numel():
-            self._memory = self._new(tile.numel())
-        return self._memory[: tile.numel()].view(tile.shape) if tile.is_contiguous() else self.like(tile.T).T
-
-
-def _log_sum_exp(tile: Tensor, scratch: _Store) -> Tensor:
+def _log_sum_exp(tile: Tensor, scratch: Store) -> Tensor:
     top = tile.amax(dim=1)
     top.masked_fill_(top == -math.inf, 0)
     return torch.sub(tile, top[:, None], out=scratch.like(tile)).exp_().sum(dim=1).log_().add_(top)
-
-
-def _tiles(
-    queries: Tensor, keys: Tensor | None, temperature: float, exclude: OnTile | None, visit: OnTile | None
-) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Similarities / temperature; a tile is valid until the next one."""
-    others = queries if keys is None else keys
-    side = tile_side(queries.device, queries.element_size())
-    store = queries.new_empty(min(side, len(queries)) * min(side, len(others)))
-    for row in range(0, len(queries), side):
-        rows = slice(row, min(row + side, len(queries)))
-        scaled = queries[rows] / temperature
-        for column in range(row if keys is None else 0, len(others), side):
-            columns = slice(column, min(column + side, len(others)))
-            shape = (rows.stop - row, columns.stop - column)
-            tile = torch.mm(scaled, others[columns].T, out=store[: shape[0] * shape[1]].view(shape))
-            if visit is not None:
-                visit(tile, row, column)
-            if exclude is not None:
-                exclude(tile, row, column)
-            yield rows, columns, tile
-
-
-def tile_side(device: torch.device, bytes_each: int) -> int:
-    """Rows of a square tile, a power of two: on a CPU it about fills the second-level caches of the threads in use."""
-    if device.type != "cpu":
-        return _LARGEST_TILE
-    names = getattr(os, "sysconf_names", {})
-    cache = os.sysconf("SC_LEVEL2_CACHE_SIZE") if "SC_LEVEL2_CACHE_SIZE" in names else 0
-    pairs = 2 * max(cache, 2**18) * torch.get_num_threads() / bytes_each
-    return min(_LARGEST_TILE, max(256, 2 ** int(math.log2(pairs) / 2)))

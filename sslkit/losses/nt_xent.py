@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -10,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sslkit.losses.contrast import Contrast
-from sslkit.losses.log_sum_exp import SameModulo, log_sum_exp
-from sslkit.losses.rows import exact, row_dot, unit
+from sslkit.losses.log_sum_exp import log_sum_exp
+from sslkit.losses.rows import softplus, stacked, unit, with_own_image
+from sslkit.losses.tiles import SameModulo
 
 Scalar = Float[Tensor, ""]
 
@@ -24,8 +26,9 @@ class NTXent(nn.Module):
 
         l(i, j) = -log( exp(s_ij / temperature) / sum over k != i of exp(s_ik / temperature) )
 
-    The loss is the mean of l over all 2n anchors, as in the paper. A single image has no negatives and loss 0. A row of zeros
-    has no direction: it is orthogonal to every view and gets no gradient.
+    The loss is the mean of l over all 2n anchors, as in the paper. With more than two views it is the mean over all anchors and
+    all their positives. A single image in two views has no negatives and loss 0. A row of zeros has no direction: it is
+    orthogonal to every view and gets no gradient.
 
     Similarities are computed in float32 even under autocast, and in float64 for float64 projections. Time grows with the square
     of n, memory with n.
@@ -37,7 +40,7 @@ class NTXent(nn.Module):
         negatives: `all_views`, or `other_view`: the n - 1 views on the positive's side only, as in the paper's comparison of
             losses (B.10).
         directions: `mean` of first and second views as anchors, or their `sum` as in the authors' code, whose value and
-            gradient are twice the paper's.
+            gradient are twice the paper's (with v views v times).
     """
 
     def __init__(
@@ -54,24 +57,44 @@ class NTXent(nn.Module):
         self.negatives = negatives
         self.directions = directions
 
-    def forward(self, z1: Float[Tensor, "n k"], z2: Float[Tensor, "n k"]) -> tuple[Scalar, dict[str, Scalar]]:
-        """The loss, and the numbers of `Contrast.metrics`; row i of both inputs comes from image i."""
-        with torch.autocast(z1.device.type, enabled=False):
-            rows = torch.stack((exact(z1), exact(z2))).flatten(0, 1)  # (2n, k)
-            u = unit(rows) if self.normalize else rows
-            u1, u2 = u.chunk(2)
-            positive = (row_dot(u1, u2) / self.temperature).repeat(2)  # (2n,): s_ij = s_ji
-            contrast = Contrast(len(u1), second=len(u1) if self.negatives == "all_views" else 0, like=positive.detach())
-            negatives = self._all_views(u, contrast) if self.negatives == "all_views" else self._other_view(u1, u2, contrast)
-            # log-sum-exp(all) - positive would be the difference of two numbers near 1 / temperature, and with easy pairs
-            # nothing but rounding: so the positive stays out of the sum, and log(1 + exp(negatives - positive)) brings it in.
-            anchors = torch.logaddexp(negatives - positive, torch.zeros_like(positive))
-            return anchors.mean() * (2 if self.directions == "sum" else 1), contrast.metrics()
+    def forward(self, zs: Sequence[Float[Tensor, "n k"]]) -> tuple[Scalar, dict[str, Scalar]]:
+        """The loss of two or more views, and the numbers of `Contrast.metrics`; row i of every view comes from image i."""
+        views, n = len(zs), len(zs[0])
+        with torch.autocast(zs[0].device.type, enabled=False):
+            rows = stacked(zs)
+            u = unit(rows) if self.normalize else rows  # (v n, k)
+            positives = with_own_image(u, views=views) / self.temperature  # (v n, v - 1)
+            if self.negatives == "all_views":
+                contrast = Contrast(n, second=n, like=u.detach())
+                sums = log_sum_exp(u, u, temperature=self.temperature, exclude=SameModulo(n), visit=contrast)
+                anchors = _all_views(sums, positives)
+            else:
+                contrast = Contrast(n, second=0, like=u.detach())
+                anchors = softplus(_of_other_views(u.chunk(views), self.temperature, contrast) - positives)
+            return anchors.mean() * (views if self.directions == "sum" else 1), contrast.metrics()
 
-    def _all_views(self, u: Tensor, contrast: Contrast) -> Tensor:
-        return log_sum_exp(u, u, temperature=self.temperature, exclude=SameModulo(len(u) // 2), visit=contrast)
 
-    def _other_view(self, u1: Tensor, u2: Tensor, contrast: Contrast) -> Tensor:
-        own = SameModulo(len(u1))
-        first = log_sum_exp(u1, u2, temperature=self.temperature, exclude=own, visit=contrast)
-        return torch.cat((first, log_sum_exp(u2, u1, temperature=self.temperature, exclude=own)))
+def _all_views(negatives: Float[Tensor, " m"], positives: Float[Tensor, "m p"]) -> Float[Tensor, " m"]:
+    """Mean over the positives of log-sum-exp(negatives and positives) - positive.
+
+    Computed so, it would be the difference of two numbers near 1 / temperature, and with easy pairs nothing but rounding. So
+    the positives stay out of the sum, and log(1 + exp(negatives - positives)) brings them in.
+    """
+    anchors = softplus(negatives - positives.logsumexp(dim=1))
+    if positives.shape[1] == 1:
+        return anchors  # what follows is 0, and in floating point its gradient is not
+    return anchors + positives.logsumexp(dim=1) - positives.mean(dim=1)
+
+
+def _of_other_views(us: Sequence[Tensor], temperature: float, contrast: Contrast) -> Tensor:
+    """For each anchor and each other view its sum over that view of the other images, ordered as `with_own_image` does."""
+    exclude = SameModulo(len(us[0]))
+    columns = []
+    for i, anchors in enumerate(us):
+        sums = [
+            log_sum_exp(anchors, other, temperature=temperature, exclude=exclude, visit=contrast if (i, j) == (0, 1) else None)
+            for j, other in enumerate(us)
+            if j != i
+        ]
+        columns.append(torch.stack(sums, dim=1))
+    return torch.cat(columns)  # (v n, v - 1)

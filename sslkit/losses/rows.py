@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from sslkit.errors import UserError
 
 
 def exact(z: Float[Tensor, "m k"]) -> Float[Tensor, "m k"]:
@@ -21,3 +25,26 @@ def unit(z: Float[Tensor, "m k"]) -> Float[Tensor, "m k"]:
 def row_dot(a: Float[Tensor, "m k"], b: Float[Tensor, "m k"]) -> Float[Tensor, " m"]:
     """The product of row i with row i."""
     return torch.linalg.vecdot(a, b)
+
+
+def stacked(zs: Sequence[Float[Tensor, "n k"]]) -> Float[Tensor, "m k"]:
+    """All views below each other, precise: rows 0..n-1 are the first views, rows n..2n-1 the second ones, and so on.
+
+    Raises:
+        UserError: there are fewer than two views, so that no row has a positive of its own image.
+    """
+    if len(zs) < 2:
+        raise UserError(f"loss: compares the views of an image, and gets {len(zs)}. Set num_views = 2 or more.")
+    return torch.stack([exact(z) for z in zs]).flatten(0, 1)
+
+
+def with_own_image(u: Float[Tensor, "m k"], *, views: int) -> Float[Tensor, "m p"]:
+    """The products of each row of `stacked` with the views - 1 other views of its image."""
+    each = u.chunk(views)
+    others = [torch.stack([row_dot(a, b) for j, b in enumerate(each) if j != i], dim=1) for i, a in enumerate(each)]
+    return torch.cat(others)  # v of (n, v - 1)
+
+
+def softplus(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """log(1 + exp(x)); torch's own gives x itself above a threshold, and is off by up to 2e-9 there."""
+    return torch.logaddexp(x, torch.zeros_like(x))

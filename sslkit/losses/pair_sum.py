@@ -1,0 +1,59 @@
+"""The sum of a function over all pairs of rows, tile by tile, with its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sslkit.errors import UserError
+from sslkit.losses.tiles import slices, tile_side
+
+OfTile = Callable[..., Tensor]
+
+
+def pair_sum(function: OfTile, rows: Sequence[Tensor], columns: Sequence[Tensor]) -> Float[Tensor, ""]:
+    """Sum over tiles of `function(*rows, *columns, row, column)`; memory grows with the number of rows plus that of columns.
+
+    The sum's gradient by its tensors is known as soon as a tile is computed, so tiles are computed once, and none is kept.
+
+    Args:
+        function: slices of the `rows`, slices of the `columns`, and the first row and column of the tile -> a scalar; plain
+            torch, differentiable.
+        rows: tensors with one row for each row of the matrix of pairs.
+        columns: the same for its columns.
+
+    Raises:
+        UserError: a gradient of the gradient is asked for.
+    """
+    with torch.autocast(rows[0].device.type, enabled=False):
+        total: Tensor = _PairSum.apply(function, len(rows), *rows, *columns)
+        return total
+
+
+class _PairSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, function: OfTile, count: int, *tensors: Tensor) -> Tensor:
+        total = tensors[0].new_zeros(())
+        slopes = [torch.zeros_like(tensor) for tensor in tensors]
+        side = tile_side(tensors[0].device, tensors[0].element_size())
+        for rows in slices(len(tensors[0]), side):
+            for columns in slices(len(tensors[count]), side):
+                where = [rows if i < count else columns for i in range(len(tensors))]
+                pieces = [tensor[part].detach().requires_grad_() for tensor, part in zip(tensors, where, strict=True)]
+                with torch.enable_grad():
+                    value = function(*pieces, rows.start, columns.start)
+                for slope, part, gradient in zip(slopes, where, torch.autograd.grad(value, pieces), strict=True):
+                    slope[part] += gradient
+                total += value.detach()
+        ctx.save_for_backward(*slopes)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise UserError("pair_sum: a gradient of the gradient (create_graph=True) is not available tile by tile.")
+        return (None, None, *(slope * upstream[0] for slope in ctx.saved_tensors))

@@ -41,11 +41,66 @@ def whole(
     Returns:
         The loss, detached, and the scalars to be logged.
     """
-    move = partial(Tensor.to, device=device, non_blocking=True)
     seed_noise(seed, "model", step)
     with autocast(device, precision):
-        outputs = method.project([move(view) for view in batch.views])
-        offered = {"labels": None if batch.labels is None else move(batch.labels), "indices": move(batch.indices)}
-        loss, scalars = method.objective(*outputs, **signatures.declared(method.objective, offered))
+        outputs = method.project([view.to(device, non_blocking=True) for view in batch.views])
+        loss, scalars = method.objective(*outputs, **_offered(method, batch, device))
     loss.backward()
     return loss.detach(), scalars
+
+
+def in_micro_batches(
+    method: Any, batch: Any, step: int, *, seed: int, device: torch.device, precision: Precision
+) -> tuple[Tensor, Scalars]:
+    """The gradients of a batch slice by slice, with the memory of a slice (arXiv:2101.06983, section 3.2).
+
+    `project` without a graph gives the outputs of all slices; `objective` and its gradient by these outputs are those of the
+    whole batch, negatives included; `project` again, with a graph, takes that gradient on to the parameters. So it is not an
+    accumulation of the gradients of small batches. Both passes of a slice have the same noise of the model. Without batch norm
+    the gradients are those of `whole` to rounding; batch norm takes its statistics over a slice, and its running statistics
+    move in the second pass only.
+
+    Args:
+        method: `project` and `objective` of the method's contract.
+        batch: `first` and `second`, the same slices twice, each with `views`; `labels (n,)` or None and `indices (n,)` of all.
+        step: steps done so far; with `seed` and the number of the slice it decides the model's own noise.
+        seed: the seed of the run.
+        device: where the method lies.
+        precision: `fp32`, or `bf16` autocast.
+
+    Returns:
+        The loss, detached, and the scalars to be logged.
+    """
+    project = partial(_project_slice, method, step=step, seed=seed, device=device, precision=precision)
+    buffers = [buffer.clone() for buffer in method.buffers()]
+    with torch.no_grad():
+        pieces = [project(one, number) for number, one in enumerate(batch.first)]
+        for buffer, before in zip(method.buffers(), buffers, strict=True):
+            buffer.copy_(before)
+    outputs = [torch.cat(output).requires_grad_(output[0].is_floating_point()) for output in zip(*pieces, strict=True)]
+    with autocast(device, precision):
+        loss, scalars = method.objective(*outputs, **_offered(method, batch, device))
+    loss.backward()
+    first = 0
+    for number, one in enumerate(batch.second):
+        rows = slice(first, first + len(one.indices))
+        pairs = zip(project(one, number), outputs, strict=True)
+        ends = [(piece, output.grad[rows]) for piece, output in pairs if piece.requires_grad and output.grad is not None]
+        torch.autograd.backward([piece for piece, _ in ends], [gradient for _, gradient in ends])
+        first = rows.stop
+    return loss.detach(), scalars
+
+
+def _project_slice(
+    method: Any, one: Any, number: int, *, step: int, seed: int, device: torch.device, precision: Precision
+) -> tuple[Tensor, ...]:
+    seed_noise(seed, "model", step, number)
+    with autocast(device, precision):
+        outputs: tuple[Tensor, ...] = method.project([view.to(device, non_blocking=True) for view in one.views])
+        return outputs
+
+
+def _offered(method: Any, batch: Any, device: torch.device) -> dict[str, Tensor | None]:
+    """Labels and indices, as far as the objective declares them."""
+    labels = None if batch.labels is None else batch.labels.to(device, non_blocking=True)
+    return signatures.declared(method.objective, {"labels": labels, "indices": batch.indices.to(device, non_blocking=True)})

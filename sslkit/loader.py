@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,18 @@ class Batch(NamedTuple):
     """One batch: `views`, each `(n, c, s, s)` float32 in [0, 1] and channels-last; row i of all is image `indices[i]`."""
 
     views: list[Tensor]
+    labels: Tensor | None
+    indices: Int64[Tensor, " n"]
+
+
+class SlicedBatch(NamedTuple):
+    """One batch whose views never lie in memory together: they come in slices, which are batches, and twice.
+
+    `first` and `second` give the same slices; each is to be used up, in this order, before the next batch is asked for.
+    """
+
+    first: Iterator[Batch]
+    second: Iterator[Batch]
     labels: Tensor | None
     indices: Int64[Tensor, " n"]
 
@@ -99,48 +112,66 @@ class Loader:
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """The batches of these steps."""
+        return self._prepared(((step, slice(None)) for step in range(start, stop)), size=self.plan.batch_size)
+
+    def sliced(self, start: int, stop: int, *, micro_batch: int) -> Iterator[SlicedBatch]:
+        """The same batches in slices of at most `micro_batch` images, as equal as can be.
+
+        The views of a slice are made anew for its second pass: having addresses, they are the same.
+        """
+        pieces = math.ceil(self.plan.batch_size / micro_batch)
+        bounds = [self.plan.batch_size * piece // pieces for piece in range(pieces + 1)]
+        slices = [slice(first, last) for first, last in pairwise(bounds)]
+        order = ((step, rows) for step in range(start, stop) for _ in ("first", "second") for rows in slices)
+        stream = self._prepared(order, size=math.ceil(self.plan.batch_size / pieces))
+        for step in range(start, stop):
+            labels, indices = self._labelled(step, slice(None))
+            yield SlicedBatch(islice(stream, pieces), islice(stream, pieces), labels, indices)
+
+    def _prepared(self, order: Iterable[tuple[int, slice]], *, size: int) -> Iterator[Batch]:
+        """The batches of these (step, rows of the step's batch), of at most `size` images."""
         slots = 2 + math.ceil(self.workers * _PREFETCH / self.parts)
-        self._check_shared_memory(slots)
-        ring = [self._slot(shared=self.workers > 0) for _ in range(slots)]
+        self._check_shared_memory(slots * size)
+        ring = [self._slot(size, shared=self.workers > 0) for _ in range(slots)]
         tasks = _Tasks(self, ring)
-        order = ((step, part, step % slots) for step in range(start, stop) for part in range(self.parts))
+        turns = ((step, rows, part, turn % slots) for turn, (step, rows) in enumerate(order) for part in range(self.parts))
         options: Mapping[str, Any] = {"prefetch_factor": _PREFETCH} if self.workers else {}
         loader = DataLoader(
-            tasks, sampler=order, batch_size=None, num_workers=self.workers, worker_init_fn=_start_worker, **options
+            tasks, sampler=turns, batch_size=None, num_workers=self.workers, worker_init_fn=_start_worker, **options
         )
-        for count, (step, slot, error) in enumerate(loader):
+        for count, (step, rows, slot, error) in enumerate(loader):
             if error is not None:
                 raise error
             if count % self.parts == self.parts - 1:
-                yield self._batch(step, ring[slot])
+                labels, indices = self._labelled(step, rows)
+                views = [tensor[: len(indices)].permute(0, 3, 1, 2) for tensor in ring[slot]]
+                yield Batch(views, labels, indices)
 
-    def _check_shared_memory(self, slots: int) -> None:
+    def _check_shared_memory(self, images: int) -> None:
         """A worker that writes to a full /dev/shm dies without a word (SIGBUS), so look before."""
         pixels = sum(view.size**2 for view in self.views)
-        needed = slots * self.plan.batch_size * pixels * self.images.channels * 4
+        needed = images * pixels * self.images.channels * 4
         if self.workers and _SHARED_MEMORY.is_dir() and needed > (free := shutil.disk_usage(_SHARED_MEMORY).free):
             raise UserError(
                 f"data.workers: {self.workers} workers need {needed / 2**20:.0f} MiB of shared memory, and {_SHARED_MEMORY} "
                 f"has {free / 2**20:.0f} MiB free. Set data.workers = 0, or give more of it (docker: --shm-size)."
             )
 
-    def _slot(self, *, shared: bool) -> list[Tensor]:
-        n, c = self.plan.batch_size, self.images.channels
-        slot = [torch.zeros(n, view.size, view.size, c) for view in self.views]
+    def _slot(self, size: int, *, shared: bool) -> list[Tensor]:
+        slot = [torch.zeros(size, view.size, view.size, self.images.channels) for view in self.views]
         return [tensor.share_memory_() for tensor in slot] if shared else slot  # type: ignore[no-untyped-call]
 
-    def _batch(self, step: int, slot: list[Tensor]) -> Batch:
-        indices = self.plan.indices(step)
+    def _labelled(self, step: int, rows: slice) -> tuple[Tensor | None, Tensor]:
+        indices = self.plan.indices(step)[rows]
         labels = None if self.images.labels is None else torch.from_numpy(self.images.labels[indices])
-        views = [tensor[: len(indices)].permute(0, 3, 1, 2) for tensor in slot]
-        return Batch(views, labels, torch.from_numpy(indices))
+        return labels, torch.from_numpy(indices)
 
 
-Done = tuple[int, int, SslkitError | None]
+Done = tuple[int, slice, int, SslkitError | None]
 
 
 class _Tasks(Dataset[Done]):
-    """One item is (step, part, slot): write that part of the step's views into the slot, and say which it was.
+    """One item is (step, rows, part, slot): write that part of these rows' views into the slot, and say which it was.
 
     An error of ours is sent back as it is: torch would wrap it into the worker's traceback.
     """
@@ -149,10 +180,10 @@ class _Tasks(Dataset[Done]):
         self.loader = loader
         self.ring = ring
 
-    def __getitem__(self, task: tuple[int, int, int]) -> Done:
-        step, part, slot = task
+    def __getitem__(self, task: tuple[int, slice, int, int]) -> Done:
+        step, of_batch, part, slot = task
         loader, plan = self.loader, self.loader.plan
-        indices = plan.indices(step)
+        indices = plan.indices(step)[of_batch]
         bounds = np.linspace(0, len(indices), loader.parts + 1).astype(int)
         rows = slice(bounds[part], bounds[part + 1])
         address = (plan.seed, loader.label, step // plan.batches_per_epoch)
@@ -161,8 +192,8 @@ class _Tasks(Dataset[Done]):
             if rows.start < rows.stop:
                 prepare(loader.images, loader.views, indices[rows], address=address, out=out)
         except SslkitError as error:
-            return step, slot, error
-        return step, slot, None
+            return step, of_batch, slot, error
+        return step, of_batch, slot, None
 
 
 def _start_worker(_: int) -> None:

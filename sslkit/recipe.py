@@ -77,7 +77,7 @@ class Recipe:
             else {"views": [{"augmentations": [part.to_dict() for part in view]} for view in self.views]}
         )
         sections = {key: getattr(self, key).to_dict() for key in KIND_OF_SECTION}
-        filled = {**sections, **views, **lists, "train": self.train.model_dump()}
+        filled = {**sections, **views, **lists, "train": self.train.model_dump(exclude_none=True)}
         return {key: value for key, value in filled.items() if value not in ([], {})}
 
     def to_toml(self, **more: Any) -> str:

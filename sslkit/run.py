@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,7 @@ class Run:
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.results: list[Result] = []
         self.trackers: list[Any] = []
+        self.sliced = recipe.train.slice_size < recipe.train.batch_size
         self.watch = Stopwatch(recipe.train.batch_size)
 
     def check_images(self, before: Mapping[str, Any]) -> None:
@@ -172,21 +173,28 @@ class Run:
             return
         settings = self.recipe.train
         steps, warmup, peak = self.facts.steps, self.facts.warmup_steps, self.facts.peak_lr
+        backward = gradient.in_micro_batches if self.sliced else gradient.whole
         self.report.training(start=start, steps=steps)
+        self.watch.restart()
         try:
             train(
                 self.method.train(),
                 self.optimizer,
-                batches=self.watch.timed(self.loader.batches(start, steps)),
+                batches=self._batches(start, steps),
                 schedule=partial(schedule.lr_at, steps=steps, warmup_steps=warmup, peak=peak),
                 steps=steps,
-                backward=partial(gradient.whole, seed=settings.seed, device=self.device, precision=self.precision),
+                backward=partial(backward, seed=settings.seed, device=self.device, precision=self.precision),
                 check=self._check,
                 on_step=self._on_step,
                 start=start,
             )
         finally:
             self.report.trained()
+
+    def _batches(self, start: int, stop: int) -> Iterator[Any]:
+        if not self.sliced:
+            return self.watch.timed(self.loader.batches(start, stop))
+        return self.watch.timed_slices(self.loader.sliced(start, stop, micro_batch=self.recipe.train.slice_size))
 
     def _check(self, step: int, loss: Tensor) -> None:
         if not math.isfinite(loss.item()):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from annotated_types import Gt
 from pydantic import BaseModel, ConfigDict, Field
 
 KIND_OF_SECTION = {
@@ -33,6 +34,10 @@ class Train(BaseModel):
 
     epochs: Annotated[int, Field(gt=0, description="passes over the images")]
     batch_size: Annotated[int, Field(gt=1, description="images a step; each gives all its views")]
+    micro_batch: Annotated[
+        Annotated[int, Gt(1)] | None,
+        Field(description="compute the batch in slices of at most so many images: same loss, memory of a slice"),
+    ] = None
     base_lr: Annotated[float, Field(gt=0, description="learning rate before scaling by the batch size")]
     lr_scaling: Annotated[
         Literal["linear", "sqrt", "none"],
@@ -46,6 +51,11 @@ class Train(BaseModel):
     log_every: Annotated[int, Field(gt=0, description="steps between two lines of metrics.jsonl")] = 10
     checkpoint_every_epochs: Annotated[int, Field(gt=0, description="epochs between two writings of last.safetensors")] = 1
     keep_every_epochs: Annotated[int, Field(gt=0, description="epochs between two checkpoints that are kept")] = 100
+
+    @property
+    def slice_size(self) -> int:
+        """Images whose views lie in memory together."""
+        return min(self.batch_size, self.micro_batch or self.batch_size)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,10 @@ def derived(recipe: Recipe) -> Iterator[str]:
         module = getattr(method, name, None)
         if isinstance(module, nn.Module):
             yield f"{name}: {sum(p.numel() for p in module.parameters()):,} parameters"
+    if settings.slice_size < settings.batch_size:
+        yield f"micro-batches: {settings.micro_batch} of {settings.batch_size} images at a time; the loss sees all of them"
+        if any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm) for module in method.modules()):
+            yield "  batch norm takes its statistics over a micro-batch: with another size it trains another network"
     parts = memory(recipe, method, channels=channels)
     total = sum(parts.values())
     yield f"memory of a step in float32 without the loss, estimated: {total / 2**30:.2f} GiB"
@@ -66,7 +70,7 @@ def memory(recipe: Recipe, method: nn.Module, *, channels: int) -> dict[str, int
         return tensor
 
     alive: list[torch.Tensor] = []  # so that no id is used twice
-    shapes = [(recipe.train.batch_size, channels, size, size) for size in (build.view(view).size for view in recipe.views)]
+    shapes = [(recipe.train.slice_size, channels, size, size) for size in (build.view(view).size for view in recipe.views)]
     views = [torch.empty(shape, device="meta").to(memory_format=torch.channels_last) for shape in shapes]
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         outputs = method.project(views)  # type: ignore[operator]

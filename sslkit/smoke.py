@@ -38,6 +38,7 @@ def shrunk(recipe: Recipe) -> Recipe:
         update={
             "epochs": EPOCHS,
             "batch_size": BATCH_SIZE,
+            "micro_batch": BATCH_SIZE // 2 if recipe.train.slice_size < recipe.train.batch_size else None,
             "warmup_epochs": min(recipe.train.warmup_epochs, 1.0),
             "log_every": 1,
             "checkpoint_every_epochs": 1,

@@ -184,7 +184,7 @@ def test_the_table_of_sections():
 def test_the_table_of_train():
     expected = []
     for key, field in Train.model_fields.items():
-        default = "required" if field.is_required() else f"`{field.default!r}`"
+        default = "required" if field.is_required() else "absent" if field.default is None else f"`{field.default!r}`"
         annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
         expected.append([f"`{key}`", f"`{type_in_words(annotation)}`", default, field.description])
     assert rows(section(page("recipes.md"), "`[train]`")) == expected

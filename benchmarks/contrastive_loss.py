@@ -1,0 +1,199 @@
+"""NT-Xent forward and backward over the number of images: time and memory, beside plain torch, two peers and a bound.
+
+All run in turns in one process, so that a noisy machine slows all; memory is the highest resident size over that before, of a
+process that does nothing else. The bound is what no exact method without symmetry can undercut: the full matrix product
+forward, again backward, and its product with the projections, tile by tile in memory that is used again. Peers that are not
+installed, or whose matrices would not fit, are left out.
+
+    python benchmarks/contrastive_loss.py
+    python benchmarks/contrastive_loss.py --write docs/benchmarks.md     # also writes the page
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sslkit.losses.nt_xent import NTXent
+from sslkit.losses.tiles import slices, tile_side
+
+SIZES = (256, 1024, 4096, 16384, 32768)
+WIDTH = 128
+TEMPERATURE = 0.1
+LARGEST = {"torch, dense": 4096, "lightly": 4096, "pytorch-metric-learning": 256}  # images; beyond, memory or patience end
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def ours(z1: Tensor, z2: Tensor) -> Tensor:
+    loss: Tensor = NTXent(temperature=TEMPERATURE)((z1, z2))[0]
+    return loss
+
+
+def dense(z1: Tensor, z2: Tensor) -> Tensor:
+    u = F.normalize(torch.cat((z1, z2)))
+    logits = (u @ u.T / TEMPERATURE).fill_diagonal_(-torch.inf)
+    return F.cross_entropy(logits, torch.arange(len(u)).roll(len(z1)))
+
+
+def lightly() -> Loss:
+    from lightly.loss import NTXentLoss
+
+    found: Loss = NTXentLoss(temperature=TEMPERATURE)
+    return found
+
+
+def metric_learning() -> Loss:
+    from pytorch_metric_learning.losses import NTXentLoss
+
+    loss = NTXentLoss(temperature=TEMPERATURE)
+    return lambda z1, z2: loss(torch.cat((z1, z2)), torch.arange(len(z1)).repeat(2))
+
+
+def products(z: Tensor) -> None:
+    """The bound."""
+    side = tile_side(z.device, 4)
+    out, tile = torch.zeros_like(z), torch.empty(min(side, len(z)) ** 2)
+    for backward in (False, True):
+        for rows in slices(len(z), side):
+            for columns in slices(len(z), side):
+                shape = (rows.stop - rows.start, columns.stop - columns.start)
+                similarities = torch.mm(z[rows], z[columns].T, out=tile[: shape[0] * shape[1]].view(shape))
+                if backward:
+                    out[rows].addmm_(similarities, z[columns])
+
+
+def candidates() -> dict[str, Loss]:
+    found: dict[str, Loss] = {"sslkit": ours, "torch, dense": dense}
+    for name, make in (("lightly", lightly), ("pytorch-metric-learning", metric_learning)):
+        try:
+            found[name] = make()
+        except ImportError as error:
+            print(f"{name}: left out, {error}", file=sys.stderr)
+    return found
+
+
+def step(loss: Loss, z1: Tensor, z2: Tensor) -> float:
+    z1.grad = z2.grad = None
+    began = time.perf_counter()
+    loss(z1, z2).backward()
+    return time.perf_counter() - began
+
+
+def projections(n: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    z1 = torch.randn(n, WIDTH, generator=generator)
+    return z1.requires_grad_(), (z1.detach() + torch.randn(n, WIDTH, generator=generator)).requires_grad_()
+
+
+def times(n: int) -> dict[str, list[float]]:
+    """Seconds of each, in turns."""
+    z1, z2 = projections(n)
+    both = torch.cat((z1, z2)).detach()
+    run = {name: partial(step, loss, z1, z2) for name, loss in candidates().items() if n <= LARGEST.get(name, n)}
+    found: dict[str, list[float]] = {name: [] for name in ("products", *run)}
+    rounds = max(1, min(40, 16_000 // n))
+    for turn in range(-1 if n < 10_000 else 0, rounds):
+        began = time.perf_counter()
+        products(both)
+        seconds = {"products": time.perf_counter() - began} | {name: one() for name, one in run.items()}
+        if turn >= 0:  # the first warms up
+            for name, value in seconds.items():
+                found[name].append(value)
+    return found
+
+
+def peak(name: str, n: int) -> int:
+    """Bytes that a step takes beside its projections and their gradients; Linux."""
+    loss = candidates()[name]
+    step(loss, *projections(64))
+    z1, z2 = projections(n)
+    z1.grad, z2.grad = torch.ones_like(z1), torch.ones_like(z2)
+    Path("/proc/self/clear_refs").write_text("5")  # forget the highest size so far
+    before = resident("VmHWM")
+    loss(z1, z2).backward()
+    return resident("VmHWM") - before
+
+
+def resident(key: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(key))
+
+
+def child(*arguments: str) -> object:
+    done = subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def table() -> str:
+    rows = []
+    for n in SIZES:
+        seconds = child("--times", str(n))
+        assert isinstance(seconds, dict)
+        medians = {name: statistics.median(values) for name, values in seconds.items()}
+        for name in (name for name in medians if name != "products"):
+            extra = child("--peak", name, str(n))
+            assert isinstance(extra, int)
+            own, bound = medians["sslkit"], medians["products"]
+            row = f"| {n:,} | {name} | {1e3 * medians[name]:,.1f} | {medians[name] / own:.2f} | {medians[name] / bound:.2f} | "
+            row += f"{extra / 1e6:,.0f} | {len(seconds[name])} |"
+            rows.append(row)
+            print(row, flush=True)
+    head = "| images | loss | ms, median | of sslkit's time | of the products' time | peak extra MB | steps |"
+    head += "\n|--:|---|--:|--:|--:|--:|--:|"
+    return "\n".join([head, *rows])
+
+
+def versions() -> str:
+    names = ("torch", "lightly", "pytorch-metric-learning")
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ", ".join([f"Python {platform.python_version()}", *found])
+
+
+def write(page: Path, section: str) -> None:
+    """Replace what stands between the page's two marks."""
+    first, last = "<!-- contrastive_loss.py -->", "<!-- end -->"
+    text = page.read_text()
+    before, _, rest = text.partition(first)
+    _, _, after = rest.partition(last)
+    page.write_text(f"{before}{first}\n{section}\n{last}{after}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", type=Path, help="a page to be written to")
+    parser.add_argument("--times", type=int, metavar="N", help=argparse.SUPPRESS)
+    parser.add_argument("--peak", nargs=2, metavar=("NAME", "N"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.times:
+        print(json.dumps(times(given.times)))
+    elif given.peak:
+        print(peak(given.peak[0], int(given.peak[1])))
+    else:
+        cores = f"{torch.get_num_threads()} threads of {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+        header = f"{cores}; {versions()}; width {WIDTH}, temperature {TEMPERATURE}, float32."
+        print(header)
+        found = table()
+        if given.write:
+            write(given.write, f"{header}\n\n{found}")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from sslkit.errors import UserError
 from sslkit.losses.tiles import Exclusion, OnTile, Store, tiles
 
 _WHOLE = 64 * 64  # pairs up to which plain torch is as fast as the tiles
+_PLAIN = 40.0  # exp(-40) and a billion times exp(40) are still exact in float32
 
 
 def log_sum_exp(
@@ -73,17 +75,20 @@ class _Tiled(torch.autograd.Function):
     def forward(  # noqa: PLR0917 - autograd hands everything over by position
         ctx: Any, queries: Tensor, keys: Tensor | None, temperature: float, exclude: Exclusion | None, visit: OnTile | None
     ) -> Tensor:
-        sums = queries.new_full((len(queries),), -math.inf)
-        scratch = Store(queries)
-        ctx.kept = None
+        others = queries if keys is None else keys
+        way: _Plain | _Shifted = (_Plain if _reach(queries, others) <= _PLAIN * temperature else _Shifted)(queries)
+        sums = torch.full_like(queries[:, 0], way.nothing)
+        ctx.kept = []
         for rows, columns, tile in tiles(queries, keys, temperature, exclude, visit):
-            sums[rows] = torch.logaddexp(sums[rows], _log_sum_exp(tile, scratch))
+            way.prepare(tile)
+            way.add(sums[rows], tile)
             if keys is None and rows != columns:
-                sums[columns] = torch.logaddexp(sums[columns], _log_sum_exp(tile.T, scratch))
-            if tile.shape == (len(queries), len(queries if keys is None else keys)):
+                way.add(sums[columns], tile.T)
+            if tile.shape == (len(queries), len(others)):
                 ctx.kept = [(rows, columns, tile)]  # a single tile is small enough
+        sums = way.log(sums)
         ctx.save_for_backward(queries, keys, sums)
-        ctx.temperature, ctx.exclude = temperature, exclude
+        ctx.temperature, ctx.exclude, ctx.way = temperature, exclude, way
         return sums
 
     @staticmethod
@@ -94,29 +99,92 @@ class _Tiled(torch.autograd.Function):
                 "sslkit.losses.log_sum_exp.dense has one, and needs memory for the whole matrix."
             )
         queries, keys, sums = ctx.saved_tensors
-        slope = upstream[0]
         with torch.autocast(queries.device.type, enabled=False):
-            shift = sums.masked_fill(sums == -math.inf, 0)  # a row without pairs: exp(-inf - 0) = 0
             others = queries if keys is None else keys
             to_queries, to_keys = torch.zeros_like(queries), None if keys is None else torch.zeros_like(keys)
-            of_rows, of_columns = Store(queries), Store(queries)
-            for rows, columns, tile in ctx.kept or tiles(queries, keys, ctx.temperature, ctx.exclude, None):
-                weights = torch.sub(tile, shift[rows, None], out=of_rows.like(tile)).exp_()  # softmax of the rows
-                weights.mul_(slope[rows, None])
-                if keys is None:  # and of their mirror images
-                    weights += torch.sub(tile, shift[columns], out=of_columns.like(tile)).exp_().mul_(slope[columns])
-                    if rows != columns:
-                        to_queries[columns].addmm_(weights.T, queries[rows])
+            soft = ctx.way.softmax(sums.masked_fill(sums == -math.inf, 0), upstream[0], mirrored=keys is None)
+            kept, ctx.kept = ctx.kept, []  # used up: its memory becomes that of the weights
+            for rows, columns, tile in kept or _prepared(ctx, queries, keys):
+                weights = soft(tile, rows, columns)
+                to_queries[rows].addmm_(weights, others[columns])
+                if keys is None and rows != columns:
+                    to_queries[columns].addmm_(weights.T, queries[rows])
                 elif to_keys is not None:
                     to_keys[columns].addmm_(weights.T, queries[rows])
-                to_queries[rows].addmm_(weights, others[columns])
             to_queries /= ctx.temperature
             if to_keys is not None:
                 to_keys /= ctx.temperature
         return to_queries, to_keys, None, None, None
 
 
-def _log_sum_exp(tile: Tensor, scratch: Store) -> Tensor:
-    top = tile.amax(dim=1)
-    top.masked_fill_(top == -math.inf, 0)
-    return torch.sub(tile, top[:, None], out=scratch.like(tile)).exp_().sum(dim=1).log_().add_(top)
+def _reach(queries: Tensor, keys: Tensor) -> float:
+    """No product of a query and a key is further from 0."""
+    if len(queries) == 0 or len(keys) == 0:
+        return 0.0
+    longest = [torch.linalg.vector_norm(z, dim=1).max() for z in (queries, keys)]
+    return (longest[0] * longest[1]).item()
+
+
+def _prepared(ctx: Any, queries: Tensor, keys: Tensor | None) -> Iterator[tuple[slice, slice, Tensor]]:
+    for rows, columns, tile in tiles(queries, keys, ctx.temperature, ctx.exclude, None):
+        ctx.way.prepare(tile)
+        yield rows, columns, tile
+
+
+Softmax = Callable[[Tensor, slice, slice], Tensor]
+
+
+class _Plain:
+    """All similarities / temperature lie near 0: their exp is summed as it is, and serves rows and columns."""
+
+    nothing = 0.0
+
+    def __init__(self, like: Tensor) -> None:
+        self._store = Store(like)
+
+    def prepare(self, tile: Tensor) -> None:
+        tile.exp_()
+
+    def add(self, sums: Tensor, tile: Tensor) -> None:
+        sums += tile.sum(dim=1)
+
+    def log(self, sums: Tensor) -> Tensor:
+        return sums.log_()
+
+    def softmax(self, sums: Tensor, slope: Tensor, *, mirrored: bool) -> Softmax:
+        factor = slope * torch.exp(-sums)
+
+        def weights(tile: Tensor, rows: slice, columns: slice) -> Tensor:
+            if not mirrored:
+                return tile.mul_(factor[rows, None])
+            return tile.mul_(torch.add(factor[rows, None], factor[columns], out=self._store.like(tile)))
+
+        return weights
+
+
+class _Shifted:
+    """Similarities / temperature may be large: each row and column is shifted by its largest before exp."""
+
+    nothing = -math.inf
+
+    def __init__(self, like: Tensor) -> None:
+        self._store = Store(like)
+
+    def prepare(self, tile: Tensor) -> None:
+        pass
+
+    def add(self, sums: Tensor, tile: Tensor) -> None:
+        top = tile.amax(dim=1)
+        top.masked_fill_(top == -math.inf, 0)
+        shifted = torch.sub(tile, top[:, None], out=self._store.like(tile))
+        torch.logaddexp(sums, shifted.exp_().sum(dim=1).log_().add_(top), out=sums)
+
+    def log(self, sums: Tensor) -> Tensor:
+        return sums
+
+    def softmax(self, sums: Tensor, slope: Tensor, *, mirrored: bool) -> Softmax:
+        def weights(tile: Tensor, rows: slice, columns: slice) -> Tensor:
+            of_rows = torch.sub(tile, sums[rows, None], out=self._store.like(tile)).exp_().mul_(slope[rows, None])
+            return of_rows.add_(tile.sub_(sums[columns]).exp_().mul_(slope[columns])) if mirrored else of_rows
+
+        return weights

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -129,13 +130,21 @@ def slices(stop: int, side: int, *, start: int = 0) -> Iterator[slice]:
 
 
 def tile_side(device: torch.device, bytes_each: int) -> int:
-    """Rows of a square tile, a power of two: on a CPU it about fills the second-level caches of the threads in use."""
+    """Rows of a square tile, a power of two: on a CPU it fits into the second-level caches of the threads in use."""
     if device.type != "cpu":
         return _LARGEST
-    names = getattr(os, "sysconf_names", {})
-    cache = os.sysconf("SC_LEVEL2_CACHE_SIZE") if "SC_LEVEL2_CACHE_SIZE" in names else 0
-    pairs = 2 * max(cache, 2**18) * torch.get_num_threads() / bytes_each
+    pairs = _second_level_cache() * torch.get_num_threads() / bytes_each
     return min(_LARGEST, max(256, 2 ** int(math.log2(pairs) / 2)))
+
+
+@cache
+def _second_level_cache() -> int:
+    """Bytes a core, as Linux tells; elsewhere half a MiB."""
+    said = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
+    try:
+        return int(said.read_text().strip().removesuffix("K")) * 2**10
+    except (OSError, ValueError):
+        return 2**19
 
 
 class Store:

@@ -78,14 +78,15 @@ def test_no_temperature_and_no_length_overflows(temperature: float, length: floa
 
 
 @pytest.mark.usefixtures("tiles_of_four")
-def test_contrast_does_not_depend_on_the_tiles() -> None:
+@pytest.mark.parametrize("temperature", [0.1, 0.001])
+def test_contrast_does_not_depend_on_the_tiles(temperature: float) -> None:
     u = rows(22, seed=0).detach()
     u[11:] = (u[11:] + u[:11]).clone()
     whole, tiled = Contrast(11, second=11, like=u), Contrast(11, second=11, like=u)
-    dense(u, u, temperature=0.1, visit=whole)
-    log_sum_exp(u, u, temperature=0.1, exclude=SameModulo(11), visit=tiled)
+    dense(u, u, temperature=temperature, visit=whole)
+    log_sum_exp(u, u, temperature=temperature, exclude=SameModulo(11), visit=tiled)
     torch.testing.assert_close(tiled.metrics(), whole.metrics())
-    logits = u[:11] @ u[11:].T / 0.1
+    logits = u[:11] @ u[11:].T / temperature
     assert whole.metrics()["contrast_accuracy"] == (logits.argmax(1) == torch.arange(11)).double().mean()
     assert whole.metrics()["contrast_entropy"].item() == pytest.approx(
         torch.distributions.Categorical(logits=logits).entropy().mean().item()

@@ -35,7 +35,8 @@ class Contrast:
         if logits.numel() == 0:
             return
         rows = slice(row, row + len(logits))
-        self.best[rows] = torch.maximum(self.best[rows], self._best_other(logits, row, column + skipped - self.second))
+        best = self._best_other(logits, row, column + skipped - self.second)
+        self.best[rows] = torch.maximum(self.best[rows], best)
         top = logits.amax(dim=1)
         weights = (logits - top[:, None]).exp_()
         total = weights.sum(dim=1)

@@ -76,7 +76,7 @@ class _Tiled(torch.autograd.Function):
         ctx: Any, queries: Tensor, keys: Tensor | None, temperature: float, exclude: Exclusion | None, visit: OnTile | None
     ) -> Tensor:
         others = queries if keys is None else keys
-        way: _Plain | _Shifted = (_Plain if _reach(queries, others) <= _PLAIN * temperature else _Shifted)(queries)
+        way: _Plain | _Shifted = (_Plain if _reach(queries, keys) <= _PLAIN * temperature else _Shifted)(queries)
         sums = torch.full_like(queries[:, 0], way.nothing)
         ctx.kept = []
         for rows, columns, tile in tiles(queries, keys, temperature, exclude, visit):
@@ -117,12 +117,10 @@ class _Tiled(torch.autograd.Function):
         return to_queries, to_keys, None, None, None
 
 
-def _reach(queries: Tensor, keys: Tensor) -> float:
+def _reach(queries: Tensor, keys: Tensor | None) -> float:
     """No product of a query and a key is further from 0."""
-    if len(queries) == 0 or len(keys) == 0:
-        return 0.0
-    longest = [torch.linalg.vector_norm(z, dim=1).max() for z in (queries, keys)]
-    return (longest[0] * longest[1]).item()
+    longest = [torch.linalg.vector_norm(z, dim=1).max() for z in (queries, keys) if z is not None and len(z) > 0]
+    return (longest[0] * longest[-1]).item() if longest else 0.0
 
 
 def _prepared(ctx: Any, queries: Tensor, keys: Tensor | None) -> Iterator[tuple[slice, slice, Tensor]]:

@@ -80,10 +80,10 @@ def _all_views(negatives: Float[Tensor, " m"], positives: Float[Tensor, "m p"]) 
     Computed so, it would be the difference of two numbers near 1 / temperature, and with easy pairs nothing but rounding. So
     the positives stay out of the sum, and log(1 + exp(negatives - positives)) brings them in.
     """
-    anchors = softplus(negatives - positives.logsumexp(dim=1))
     if positives.shape[1] == 1:
-        return anchors  # what follows is 0, and in floating point its gradient is not
-    return anchors + positives.logsumexp(dim=1) - positives.mean(dim=1)
+        return softplus(negatives - positives[:, 0])  # what else follows is 0, and in floating point its gradient is not
+    together = positives.logsumexp(dim=1)
+    return softplus(negatives - together) + together - positives.mean(dim=1)
 
 
 def _of_other_views(us: Sequence[Tensor], temperature: float, contrast: Contrast) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import torch
 from jaxtyping import Float
@@ -19,12 +20,13 @@ def exact(z: Float[Tensor, "m k"]) -> Float[Tensor, "m k"]:
 def unit(z: Float[Tensor, "m k"]) -> Float[Tensor, "m k"]:
     """Rows scaled to length 1; a row of zeros stays one, and what is not a number stays so."""
     length = torch.linalg.vector_norm(z, dim=1, keepdim=True)  # (m, 1)
-    return torch.where(length == 0, 0, z / length.masked_fill(length == 0, 1))
+    nothing = length == 0
+    return z * length.masked_fill(nothing, 1).reciprocal().masked_fill(nothing, 0)
 
 
 def row_dot(a: Float[Tensor, "m k"], b: Float[Tensor, "m k"]) -> Float[Tensor, " m"]:
     """The product of row i with row i."""
-    return torch.linalg.vecdot(a, b)
+    return (a * b).sum(dim=1)
 
 
 def stacked(zs: Sequence[Float[Tensor, "n k"]]) -> Float[Tensor, "m k"]:
@@ -41,8 +43,9 @@ def stacked(zs: Sequence[Float[Tensor, "n k"]]) -> Float[Tensor, "m k"]:
 def with_own_image(u: Float[Tensor, "m k"], *, views: int) -> Float[Tensor, "m p"]:
     """The products of each row of `stacked` with the views - 1 other views of its image."""
     each = u.chunk(views)
-    others = [torch.stack([row_dot(a, b) for j, b in enumerate(each) if j != i], dim=1) for i, a in enumerate(each)]
-    return torch.cat(others)  # v of (n, v - 1)
+    products = {(i, j): row_dot(each[i], each[j]) for i, j in combinations(range(views), 2)}
+    others = [[products[min(i, j), max(i, j)] for j in range(views) if j != i] for i in range(views)]
+    return torch.stack([torch.cat(column) for column in zip(*others, strict=True)], dim=1)
 
 
 def softplus(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

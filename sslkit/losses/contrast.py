@@ -25,8 +25,9 @@ class Contrast:
         self.n, self.second = n, second
         self.own = like.new_full((n,), -math.inf)  # the logit of an image's own second view
         self.best = like.new_full((n,), -math.inf)  # the highest of all others so far
-        self.sums = like.new_full((n,), -math.inf)  # log-sum-exp of all
-        self.mean = like.new_zeros(n)  # of all logits under their softmax
+        self.shift = like.new_full((n,), -math.inf)  # the highest of all so far, by which the two sums are shifted:
+        self.total = like.new_zeros(n)  # of exp(logit - shift)
+        self.weighted = like.new_zeros(n)  # of exp(logit - shift) logit
 
     def __call__(self, tile: Float[Tensor, "h w"], row: int, column: int) -> None:
         """Take in the part of a tile that compares first with second views."""
@@ -37,14 +38,12 @@ class Contrast:
         rows = slice(row, row + len(logits))
         best = self._best_other(logits, row, column + skipped - self.second)
         self.best[rows] = torch.maximum(self.best[rows], best)
-        top = logits.amax(dim=1)
-        weights = (logits - top[:, None]).exp_()
-        total = weights.sum(dim=1)
-        sums = top + total.log()
-        together = torch.logaddexp(self.sums[rows], sums)
-        mean = torch.einsum("hw,hw->h", weights, logits) / total
-        self.mean[rows] = self.mean[rows] * (self.sums[rows] - together).exp() + mean * (sums - together).exp()
-        self.sums[rows] = together
+        shift = torch.maximum(self.shift[rows], logits.amax(dim=1))
+        weights = (logits - shift[:, None]).exp_()
+        before = (self.shift[rows] - shift).exp_()
+        self.total[rows] = before * self.total[rows] + weights.sum(dim=1)
+        self.weighted[rows] = before * self.weighted[rows] + torch.einsum("hw,hw->h", weights, logits)
+        self.shift[rows] = shift
 
     def _best_other(self, logits: Tensor, row: int, image: int) -> Tensor:
         """The highest logit of each row but the image's own, which is noted; the tile is left as it was."""
@@ -66,4 +65,5 @@ class Contrast:
         contrast_entropy: mean entropy of softmax(similarity / temperature), in nats, at most ln n.
         """
         right = self.own > self.best
-        return {"contrast_accuracy": right.to(self.mean.dtype).mean(), "contrast_entropy": (self.sums - self.mean).mean()}
+        entropy = self.total.log() + self.shift - self.weighted / self.total
+        return {"contrast_accuracy": right.to(entropy.dtype).mean(), "contrast_entropy": entropy.mean()}

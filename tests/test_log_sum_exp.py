@@ -108,6 +108,9 @@ def test_autocast_changes_nothing(dtype: torch.dtype) -> None:
     with torch.autocast("cpu", dtype=dtype):
         found = both(log_sum_exp, queries, queries, temperature=0.07)
     assert all(torch.equal(a, b) for a, b in zip(found, right, strict=True))
+    short = log_sum_exp(queries.to(dtype), queries.to(dtype), temperature=0.07)
+    assert short.dtype == torch.float32
+    torch.testing.assert_close(short, right[0], rtol=2e-2, atol=0.1)
 
 
 def test_memory_stays_linear() -> None:

@@ -232,6 +232,16 @@ def test_a_toy_gets_better(loss: nn.Module) -> None:
     assert agreement > 0.5
 
 
+@every_loss
+def test_memory_stays_linear(loss: nn.Module) -> None:
+    """Nothing of the size of the matrix is ever allocated, forward or backward."""
+    zs = [z.requires_grad_() for z in views(3000, dtype=torch.float32)]
+    with torch.profiler.profile(profile_memory=True) as profile:
+        call(loss, zs, torch.arange(3000) % 100)[0].backward()
+    largest = max(event.self_cpu_memory_usage for event in profile.events())
+    assert 0 < largest <= 4 * 1024**2 < 4 * 3000**2
+
+
 @settings(max_examples=25, deadline=None)
 @given(n=st.integers(2, 8), count=st.integers(2, 4), seed=st.integers(0, 100))
 def test_sup_con_of_single_images_is_nt_xent(n: int, count: int, seed: int) -> None:

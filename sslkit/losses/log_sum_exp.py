@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,10 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sslkit.errors import UserError
-from sslkit.losses.tiles import Exclusion, OnTile, Store, tiles
+from sslkit.losses.exponentials import PLAIN, Plain, Shifted
+from sslkit.losses.rows import exact
+from sslkit.losses.tiles import Exclusion, OnTile, tiles
 
 _WHOLE = 64 * 64  # pairs up to which plain torch is as fast as the tiles
-_PLAIN = 40.0  # exp(-40) and a billion times exp(40) are still exact in float32
 
 
 def log_sum_exp(
@@ -32,7 +33,7 @@ def log_sum_exp(
     no temperature and no length of a row overflows. Below a few thousand pairs `dense` runs; both agree to rounding.
 
     Args:
-        queries: one row an anchor, float32 or float64.
+        queries: one row an anchor; what is shorter than float32 is computed in float32.
         keys: one row a candidate, of the same type.
         temperature: greater than 0.
         exclude: which pairs are left out, for instance `SameModulo`; by default none.
@@ -43,9 +44,11 @@ def log_sum_exp(
         UserError: a gradient of the gradient is asked for, which the tiles don't have; `dense` does.
     """
     with torch.autocast(queries.device.type, enabled=False):
-        if len(queries) * len(keys) <= _WHOLE:
-            return dense(queries, keys, temperature=temperature, exclude=exclude, visit=visit)
-        found: Tensor = _Tiled.apply(queries, None if keys is queries else keys, temperature, exclude, visit)
+        q = exact(queries)
+        k = q if keys is queries else exact(keys)
+        if len(q) * len(k) <= _WHOLE:
+            return dense(q, k, temperature=temperature, exclude=exclude, visit=visit)
+        found: Tensor = _Tiled.apply(q, None if keys is queries else k, temperature, exclude, visit)
         return found
 
 
@@ -76,7 +79,7 @@ class _Tiled(torch.autograd.Function):
         ctx: Any, queries: Tensor, keys: Tensor | None, temperature: float, exclude: Exclusion | None, visit: OnTile | None
     ) -> Tensor:
         others = queries if keys is None else keys
-        way: _Plain | _Shifted = (_Plain if _reach(queries, keys) <= _PLAIN * temperature else _Shifted)(queries)
+        way: Plain | Shifted = (Plain if _reach(queries, keys) <= PLAIN * temperature else Shifted)(queries)
         sums = torch.full_like(queries[:, 0], way.nothing)
         ctx.kept = []
         for rows, columns, tile in tiles(queries, keys, temperature, exclude, visit):
@@ -127,62 +130,3 @@ def _prepared(ctx: Any, queries: Tensor, keys: Tensor | None) -> Iterator[tuple[
     for rows, columns, tile in tiles(queries, keys, ctx.temperature, ctx.exclude, None):
         ctx.way.prepare(tile)
         yield rows, columns, tile
-
-
-Softmax = Callable[[Tensor, slice, slice], Tensor]
-
-
-class _Plain:
-    """All similarities / temperature lie near 0: their exp is summed as it is, and serves rows and columns."""
-
-    nothing = 0.0
-
-    def __init__(self, like: Tensor) -> None:
-        self._store = Store(like)
-
-    def prepare(self, tile: Tensor) -> None:
-        tile.exp_()
-
-    def add(self, sums: Tensor, tile: Tensor) -> None:
-        sums += tile.sum(dim=1)
-
-    def log(self, sums: Tensor) -> Tensor:
-        return sums.log_()
-
-    def softmax(self, sums: Tensor, slope: Tensor, *, mirrored: bool) -> Softmax:
-        factor = slope * torch.exp(-sums)
-
-        def weights(tile: Tensor, rows: slice, columns: slice) -> Tensor:
-            if not mirrored:
-                return tile.mul_(factor[rows, None])
-            return tile.mul_(torch.add(factor[rows, None], factor[columns], out=self._store.like(tile)))
-
-        return weights
-
-
-class _Shifted:
-    """Similarities / temperature may be large: each row and column is shifted by its largest before exp."""
-
-    nothing = -math.inf
-
-    def __init__(self, like: Tensor) -> None:
-        self._store = Store(like)
-
-    def prepare(self, tile: Tensor) -> None:
-        pass
-
-    def add(self, sums: Tensor, tile: Tensor) -> None:
-        top = tile.amax(dim=1)
-        top.masked_fill_(top == -math.inf, 0)
-        shifted = torch.sub(tile, top[:, None], out=self._store.like(tile))
-        torch.logaddexp(sums, shifted.exp_().sum(dim=1).log_().add_(top), out=sums)
-
-    def log(self, sums: Tensor) -> Tensor:
-        return sums
-
-    def softmax(self, sums: Tensor, slope: Tensor, *, mirrored: bool) -> Softmax:
-        def weights(tile: Tensor, rows: slice, columns: slice) -> Tensor:
-            of_rows = torch.sub(tile, sums[rows, None], out=self._store.like(tile)).exp_().mul_(slope[rows, None])
-            return of_rows.add_(tile.sub_(sums[columns]).exp_().mul_(slope[columns])) if mirrored else of_rows
-
-        return weights

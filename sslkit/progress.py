@@ -25,6 +25,9 @@ class Reporter(Protocol):
     def step(self, step: int, numbers: Mapping[str, float], *, logged: bool) -> None:
         """A step is done; `numbers` hold epoch, epochs, loss, images_per_second and more."""
 
+    def part(self, fraction: float) -> None:
+        """A fraction of the next step is done, in [0, 1]."""
+
     def trained(self) -> None:
         """Training has ended."""
 
@@ -63,6 +66,9 @@ class Lines:
         if logged:
             self.say(f"step {step}/{self._steps}  {_described(numbers)}  {numbers['images_per_second']:.0f} images/s")
 
+    def part(self, fraction: float) -> None:
+        """Not worth a line."""
+
     def trained(self) -> None:
         """Nothing to take down."""
 
@@ -80,6 +86,7 @@ class Bars:
         self._console = console
         self._progress: Progress | None = None
         self._task = TaskID(0)
+        self._steps_done = 0
 
     def say(self, text: str) -> None:
         """Print it above the bars."""
@@ -97,15 +104,22 @@ class Bars:
         self._progress = Progress(*columns, console=self._console)
         self._progress.start()
         self._task = self._progress.add_task("training", total=steps, completed=start, speed="")
+        self._steps_done = start
 
     def step(self, step: int, numbers: Mapping[str, float], *, logged: bool) -> None:
         """Move the bar; its words change with each logged step."""
         assert self._progress is not None
+        self._steps_done = step
         if logged:
             speed = f"{numbers['images_per_second']:.0f} img/s"
             self._progress.update(self._task, completed=step, description=_described(numbers), speed=speed)
         else:
             self._progress.update(self._task, completed=step)
+
+    def part(self, fraction: float) -> None:
+        """Move the bar within a step."""
+        assert self._progress is not None
+        self._progress.update(self._task, completed=self._steps_done + fraction)
 
     def trained(self) -> None:
         """Leave the bar as it stands."""

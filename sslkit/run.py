@@ -18,7 +18,7 @@ from sslkit.errors import DataError, NonFiniteError, RunFolderError, Stopped, Us
 from sslkit.evaluate import Evaluator, Result, merged
 from sslkit.facts import facts
 from sslkit.folder import RunFolder
-from sslkit.loader import Loader, Plan
+from sslkit.loader import Batch, Loader, Plan
 from sslkit.progress import Reporter, reporter
 from sslkit.recipe import Recipe
 from sslkit.signals import StopRequest, stop_request
@@ -194,7 +194,15 @@ class Run:
     def _batches(self, start: int, stop: int) -> Iterator[Any]:
         if not self.sliced:
             return self.watch.timed(self.loader.batches(start, stop))
-        return self.watch.timed_slices(self.loader.sliced(start, stop, micro_batch=self.recipe.train.slice_size))
+        batches = self.loader.sliced(start, stop, micro_batch=self.recipe.train.slice_size)
+        return (one._replace(first=self._shown(one.first, 0.0), second=self._shown(one.second, 0.5)) for one in batches)
+
+    def _shown(self, slices: Iterator[Batch], fraction: float) -> Iterator[Batch]:
+        """The slices of a batch; a step with many of them takes long, and its progress shows."""
+        for one in self.watch.timed(slices):
+            yield one
+            fraction += len(one.indices) / self.recipe.train.batch_size / 2
+            self.report.part(fraction)
 
     def _check(self, step: int, loss: Tensor) -> None:
         if not math.isfinite(loss.item()):

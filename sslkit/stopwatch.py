@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from sslkit.loader import Batch, SlicedBatch
+from sslkit.loader import Batch
 
 
 class Stopwatch:
@@ -34,10 +34,6 @@ class Stopwatch:
             if batch is None:
                 return
             yield batch
-
-    def timed_slices(self, batches: Iterator[SlicedBatch]) -> Iterator[SlicedBatch]:
-        """The same batches; the time that their slices take is remembered."""
-        return (one._replace(first=self.timed(one.first), second=self.timed(one.second)) for one in batches)
 
     def step(self) -> None:
         """One more step is done."""

@@ -22,7 +22,7 @@ from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.progress import Bars, Lines, reporter
 from sslkit.recipe import Recipe
-from sslkit.run import Run
+from sslkit.run import Run, run
 from sslkit.signals import StopRequest
 from sslkit.trackers.csv import CSV
 
@@ -388,3 +388,28 @@ def test_bars_on_a_terminal():
     text = console.export_text()
     for part in ("epoch 1/2", "loss 3.250", "contrastive accuracy 0.500", "123 img/s"):
         assert part in text
+
+
+def test_a_step_of_micro_batches_shows_its_parts(tmp_path):
+    class Parts(Lines):
+        def __init__(self):
+            super().__init__(Console(file=io.StringIO()))
+            self.seen = []
+
+        def part(self, fraction):
+            self.seen.append(fraction)
+
+    report = Parts()
+    recipe = Recipe.load(recipe_file(tmp_path), overrides=["train.micro_batch=8", "train.epochs=1", "train.warmup_epochs=0"])
+    run(recipe, tmp_path / "run", report=report)
+    assert report.seen == [0.25, 0.5, 0.75, 1.0] * facts(recipe, 48).steps
+
+
+def test_a_bar_moves_within_a_step():
+    report = Bars(Console(force_terminal=True, file=io.StringIO()))
+    report.training(start=3, steps=5)
+    report.part(0.5)
+    assert report._progress.tasks[0].completed == 3.5
+    report.step(4, {"epoch": 1, "loss": 1.0}, logged=False)
+    assert report._progress.tasks[0].completed == 4
+    report.trained()

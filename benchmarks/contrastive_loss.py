@@ -6,7 +6,7 @@ forward, again backward, and its product with the projections, tile by tile in m
 installed, or whose matrices would not fit, are left out.
 
     python benchmarks/contrastive_loss.py
-    python benchmarks/contrastive_loss.py --write docs/benchmarks.md     # also writes the page
+    python benchmarks/contrastive_loss.py --write docs/benchmarks.md   # writes the page and its picture, too (matplotlib)
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,12 +31,29 @@ from torch.nn import functional as F
 from sslkit.losses.nt_xent import NTXent
 from sslkit.losses.tiles import slices, tile_side
 
-SIZES = (256, 1024, 4096, 16384, 32768)
+SIZES = (256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+PICTURE = "contrastive_loss.svg"
 WIDTH = 128
 TEMPERATURE = 0.1
 LARGEST = {"torch, dense": 4096, "lightly": 4096, "pytorch-metric-learning": 256}  # images; beyond, memory or patience end
 CUBIC = "pytorch-metric-learning"
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class Row(NamedTuple):
+    """One loss at one size."""
+
+    n: int
+    name: str
+    seconds: float
+    of_ours: float
+    of_products: float
+    extra: int
+    steps: int
+
+    def __str__(self) -> str:
+        cells = (f"{self.n:,}", self.name, f"{1e3 * self.seconds:,.1f}", f"{self.of_ours:,.2f}", f"{self.of_products:,.2f}")
+        return f"| {' | '.join(cells)} | {self.extra / 1e6:,.0f} | {self.steps} |"
 
 
 def ours(z1: Tensor, z2: Tensor) -> Tensor:
@@ -106,7 +124,7 @@ def times(n: int) -> dict[str, list[float]]:
     run = {name: partial(step, loss, z1, z2) for name, loss in candidates().items() if n <= LARGEST.get(name, n)}
     last = run.pop(CUBIC, None)  # not in turns: it would leave the others neither caches nor memory
     found: dict[str, list[float]] = {name: [] for name in ("products", *run)}
-    rounds = max(1, min(60, 30_000 // n))
+    rounds = max(3, min(60, 30_000 // n))
     for turn in range(-1 if n < 10_000 else 0, rounds):
         began = time.perf_counter()
         products(both)
@@ -139,7 +157,7 @@ def child(*arguments: str) -> object:
     return json.loads(done.stdout)
 
 
-def table() -> str:
+def measured() -> list[Row]:
     rows = []
     for n in SIZES:
         seconds = child("--times", str(n))
@@ -148,14 +166,44 @@ def table() -> str:
         for name in (name for name in medians if name != "products"):
             extra = child("--peak", name, str(n))
             assert isinstance(extra, int)
-            own, bound = medians["sslkit"], medians["products"]
-            row = f"| {n:,} | {name} | {1e3 * medians[name]:,.1f} | {medians[name] / own:.2f} | {medians[name] / bound:.2f} | "
-            row += f"{extra / 1e6:,.0f} | {len(seconds[name])} |"
+            median = medians[name]
+            row = Row(n, name, median, median / medians["sslkit"], median / medians["products"], extra, len(seconds[name]))
             rows.append(row)
             print(row, flush=True)
+    return rows
+
+
+def table(rows: list[Row]) -> str:
     head = "| images | loss | ms, median | of sslkit's time | of the products' time | peak extra MB | steps |"
-    head += "\n|--:|---|--:|--:|--:|--:|--:|"
-    return "\n".join([head, *rows])
+    return "\n".join([head, "|--:|---|--:|--:|--:|--:|--:|", *map(str, rows)])
+
+
+def draw(rows: list[Row], path: Path) -> None:
+    """Time and memory over the number of images, both logarithmic."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, label, value in zip(
+        figure.subplots(1, 2), ("ms, forward and backward", "peak extra MB"), (_milliseconds, _megabytes), strict=True
+    ):
+        for name in dict.fromkeys(row.name for row in rows):
+            own = [row for row in rows if row.name == name]
+            axes.plot([row.n for row in own], [value(row) for row in own], marker="o", markersize=4, label=name)
+        axes.set(xscale="log", yscale="log", xlabel="images", ylabel=label, xticks=SIZES, xticklabels=[f"{n:,}" for n in SIZES])
+        axes.tick_params(axis="x", rotation=45, which="major")
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names), frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def _milliseconds(row: Row) -> float:
+    return 1e3 * row.seconds
+
+
+def _megabytes(row: Row) -> float:
+    return row.extra / 1e6
 
 
 def versions() -> str:
@@ -192,9 +240,11 @@ def main() -> None:
         cores = f"{torch.get_num_threads()} threads of {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
         header = f"{cores}; {versions()}; width {WIDTH}, temperature {TEMPERATURE}, float32."
         print(header)
-        found = table()
+        rows = measured()
         if given.write:
-            write(given.write, f"{header}\n\n{found}")
+            draw(rows, given.write.parent / PICTURE)
+            picture = f"![Time and memory over the number of images]({PICTURE})"
+            write(given.write, f"{header}\n\n{table(rows)}\n\n{picture}")
 
 
 if __name__ == "__main__":

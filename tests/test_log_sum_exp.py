@@ -1,5 +1,6 @@
 """Log-sum-exp by tiles: equal to the dense definition, at every tile size, and exact where shortcuts would fail."""
 
+import inspect
 import math
 
 import pytest
@@ -12,8 +13,9 @@ from sslkit.errors import UserError
 from sslkit.losses import log_sum_exp as module
 from sslkit.losses import tiles
 from sslkit.losses.contrast import Contrast
+from sslkit.losses.exclusions import SameModulo
 from sslkit.losses.log_sum_exp import dense, log_sum_exp
-from sslkit.losses.tiles import SameModulo, tile_side
+from sslkit.losses.tiles import tile_side
 
 
 @pytest.fixture
@@ -98,6 +100,12 @@ def test_a_second_derivative_is_refused() -> None:
     queries = rows(6, seed=0)
     with pytest.raises(UserError, match="create_graph"):
         torch.autograd.grad(log_sum_exp(queries, queries, temperature=1.0).sum(), queries, create_graph=True)
+
+
+def test_a_temperature_that_would_not_be_learned_is_refused() -> None:
+    queries = rows(6, seed=0)
+    with pytest.raises(UserError, match="Divide the queries"):
+        inspect.unwrap(log_sum_exp)(queries, queries, temperature=torch.ones((), requires_grad=True))  # types are not checked
 
 
 @pytest.mark.usefixtures("tiles_of_four")

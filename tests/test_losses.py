@@ -16,6 +16,7 @@ from sslkit.losses.dcl import DCL
 from sslkit.losses.margin import Margin
 from sslkit.losses.nt_logistic import NTLogistic
 from sslkit.losses.nt_xent import NTXent
+from sslkit.losses.pair_sum import pair_sum
 from sslkit.losses.semi_hard import semi_hard
 from sslkit.losses.sup_con import SupCon
 
@@ -311,6 +312,26 @@ def test_semi_hard_by_hand() -> None:
     assert found[:4].tolist() == pytest.approx([0.6, 0.8, 0.5, -1.0])
     assert some.tolist() == [True, True, True, True, False]
     assert semi_hard(anchors, others, margin=0.15)[1].tolist() == [False, True, True, False, False]
+
+
+def test_what_is_not_a_number_is_not_hidden() -> None:
+    """A single NaN in the projections has to reach the loss, where training stops; mining must not pass it by."""
+    for name, loss in LOSSES.items():
+        zs = views(6)
+        zs[0][2, 1] = math.nan
+        assert call(loss, zs)[0].isnan(), name
+
+
+def test_pair_sum_of_a_function_that_leaves_a_tensor_out() -> None:
+    """One whose value does not depend on one of its tensors, or, without a graph, on any."""
+    a, b = (z.requires_grad_() for z in views(5))
+    pair_sum(lambda rows, columns, *_: rows.sum() * columns.shape[0], [a], [b]).backward()
+    assert a.grad is not None
+    assert b.grad is not None
+    assert a.grad.eq(5).all()
+    assert b.grad.eq(0).all()
+    with torch.no_grad():
+        torch.testing.assert_close(pair_sum(lambda rows, columns, *_: (rows @ columns.T).sum(), [a], [b]), (a @ b.T).sum())
 
 
 def test_what_can_t_be_compared_is_refused() -> None:

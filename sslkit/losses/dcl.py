@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from sslkit.errors import UserError
 from sslkit.losses.contrast import Contrast
+from sslkit.losses.exclusions import SameModulo
 from sslkit.losses.log_sum_exp import log_sum_exp
 from sslkit.losses.rows import stacked, unit, with_own_image
-from sslkit.losses.tiles import SameModulo
 
 Scalar = Float[Tensor, ""]
 
@@ -44,12 +44,13 @@ class DCL(nn.Module):
         Raises:
             UserError: a single image, which has no negatives, or a single view.
         """
-        n = len(zs[0])
+        rows, views = stacked(zs), len(zs)
+        n = len(rows) // views
         if n == 1:
             raise UserError("dcl: has no value for a single image, which has no negatives.")
-        with torch.autocast(zs[0].device.type, enabled=False):
-            u = unit(stacked(zs))  # (v n, k)
-            positives = with_own_image(u, views=len(zs)) / self.temperature  # (v n, v - 1)
+        with torch.autocast(rows.device.type, enabled=False):
+            u = unit(rows)  # (v n, k)
+            positives = with_own_image(u, views=views) / self.temperature  # (v n, v - 1)
             contrast = Contrast(n, second=n, like=u.detach())
             negatives = log_sum_exp(u, u, temperature=self.temperature, exclude=SameModulo(n), visit=contrast)
             return (negatives - positives.mean(dim=1)).mean(), contrast.metrics()

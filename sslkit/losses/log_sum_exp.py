@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sslkit.errors import UserError
+from sslkit.losses.exclusions import Exclusion, left_out
 from sslkit.losses.exponentials import PLAIN, Plain, Shifted
 from sslkit.losses.rows import exact
-from sslkit.losses.tiles import Exclusion, OnTile, tiles
+from sslkit.losses.tiles import OnTile, tiles
 
 _WHOLE = 64 * 64  # pairs up to which plain torch is as fast as the tiles
 
@@ -35,14 +36,17 @@ def log_sum_exp(
     Args:
         queries: one row an anchor; what is shorter than float32 is computed in float32.
         keys: one row a candidate, of the same type.
-        temperature: greater than 0.
+        temperature: a number greater than 0; to learn one, divide the queries by it.
         exclude: which pairs are left out, for instance `SameModulo`; by default none.
         visit: sees every tile on its way, before anything is left out; where the keys are the queries, those on and above the
             diagonal.
 
     Raises:
-        UserError: a gradient of the gradient is asked for, which the tiles don't have; `dense` does.
+        UserError: a gradient of the gradient is asked for, which the tiles don't have; `dense` does. Or the temperature is a
+            tensor, which would get no gradient.
     """
+    if isinstance(temperature, Tensor):
+        raise UserError("log_sum_exp: temperature is a tensor, which would get no gradient. Divide the queries by it instead.")
     with torch.autocast(queries.device.type, enabled=False):
         q = exact(queries)
         k = q if keys is queries else exact(keys)
@@ -65,9 +69,7 @@ def dense(
     if visit is not None:
         visit(logits.detach(), 0, 0)
     if exclude is not None:
-        left_out = torch.zeros_like(logits)
-        exclude(left_out, 0, 0)
-        logits = logits.masked_fill(left_out == -math.inf, -math.inf)  # no gradient goes there, unlike with a sum
+        logits = left_out(logits, exclude, 0, 0)
     return logits.logsumexp(dim=1)
 
 
@@ -82,7 +84,7 @@ class _Tiled(torch.autograd.Function):
         way: Plain | Shifted = (Plain if _reach(queries, keys) <= PLAIN * temperature else Shifted)(queries)
         sums = torch.full_like(queries[:, 0], way.nothing)
         ctx.kept = []
-        for rows, columns, tile in tiles(queries, keys, temperature, exclude, visit):
+        for rows, columns, tile in tiles(queries, keys, temperature=temperature, exclude=exclude, visit=visit):
             way.prepare(tile)
             way.add(sums[rows], tile)
             if keys is None and rows != columns:
@@ -127,6 +129,6 @@ def _reach(queries: Tensor, keys: Tensor | None) -> float:
 
 
 def _prepared(ctx: Any, queries: Tensor, keys: Tensor | None) -> Iterator[tuple[slice, slice, Tensor]]:
-    for rows, columns, tile in tiles(queries, keys, ctx.temperature, ctx.exclude, None):
+    for rows, columns, tile in tiles(queries, keys, temperature=ctx.temperature, exclude=ctx.exclude):
         ctx.way.prepare(tile)
         yield rows, columns, tile

@@ -11,10 +11,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sslkit.losses.contrast import Contrast
+from sslkit.losses.exclusions import SameModulo, left_out
 from sslkit.losses.pair_sum import pair_sum
 from sslkit.losses.rows import exact, row_dot, unit
-from sslkit.losses.semi_hard import Mining, mean_where, semi_hard
-from sslkit.losses.tiles import OnTile, SameModulo
+from sslkit.losses.semi_hard import Mining, mean_where, semi_hard_of_both
+from sslkit.losses.tiles import OnTile
 
 Scalar = Float[Tensor, ""]
 
@@ -65,14 +66,11 @@ def _excess(  # noqa: PLR0917 - tiles are handed over by position
     """What the negatives of a tile cost, once with the rows and once with the columns as anchors."""
     similarities = rows @ columns.T
     visit(similarities.detach(), row, column)
-    positives = torch.zeros_like(similarities)
-    SameModulo(n)(positives, row, column)
-    negatives = similarities + positives  # -inf for a positive
+    negatives = left_out(similarities, SameModulo(n), row, column)
     return (negatives - of_rows[:, None]).relu().sum() + (negatives - of_columns).relu().sum()
 
 
 def _semi_hard(u1: Tensor, u2: Tensor, margin: float, visit: OnTile) -> Tensor:
     bound = (row_dot(u1, u2) - margin).repeat(2)
-    first, in_first = semi_hard(u1, u2, margin=margin, visit=visit)
-    second, in_second = semi_hard(u2, u1, margin=margin)
-    return mean_where((torch.cat((first, second)) - bound).relu(), torch.cat((in_first, in_second)))
+    negatives, some = semi_hard_of_both(u1, u2, margin=margin, visit=visit)
+    return mean_where((negatives - bound).relu(), some)

@@ -10,10 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sslkit.losses.contrast import Contrast
+from sslkit.losses.exclusions import SameModulo, left_out
 from sslkit.losses.pair_sum import pair_sum
 from sslkit.losses.rows import exact, row_dot, softplus, unit
-from sslkit.losses.semi_hard import Mining, mean_where, semi_hard
-from sslkit.losses.tiles import OnTile, SameModulo
+from sslkit.losses.semi_hard import Mining, mean_where, semi_hard_of_both
+from sslkit.losses.tiles import OnTile
 
 Scalar = Float[Tensor, ""]
 
@@ -55,13 +56,12 @@ class NTLogistic(nn.Module):
 
 def _all(u1: Tensor, u2: Tensor, visit: OnTile) -> Tensor:
     n = len(u1)
+    exclude = SameModulo(n)
 
     def negatives(rows: Tensor, columns: Tensor, row: int, column: int) -> Tensor:
         logits = rows @ columns.T
         visit(logits.detach(), row, column)
-        positives = torch.zeros_like(logits)
-        SameModulo(n)(positives, row, column)
-        return softplus(logits + positives).sum()
+        return softplus(left_out(logits, exclude, row, column)).sum()
 
     pairs = pair_sum(negatives, [u1], [u2])  # a pair is the same whichever of its views is the anchor
     return softplus(-row_dot(u1, u2)).mean() + pairs / max(1, n * (n - 1))
@@ -69,6 +69,5 @@ def _all(u1: Tensor, u2: Tensor, visit: OnTile) -> Tensor:
 
 def _semi_hard(u1: Tensor, u2: Tensor, visit: OnTile) -> Tensor:
     positive = softplus(-row_dot(u1, u2)).repeat(2)
-    first, in_first = semi_hard(u1, u2, visit=visit)
-    second, in_second = semi_hard(u2, u1)
-    return mean_where(positive + softplus(torch.cat((first, second))), torch.cat((in_first, in_second)))
+    negatives, some = semi_hard_of_both(u1, u2, visit=visit)
+    return mean_where(positive + softplus(negatives), some)

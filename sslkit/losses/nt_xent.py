@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sslkit.losses.contrast import Contrast
+from sslkit.losses.exclusions import SameModulo
 from sslkit.losses.log_sum_exp import log_sum_exp
 from sslkit.losses.rows import softplus, stacked, unit, with_own_image
-from sslkit.losses.tiles import SameModulo
 
 Scalar = Float[Tensor, ""]
 
@@ -59,9 +59,9 @@ class NTXent(nn.Module):
 
     def forward(self, zs: Sequence[Float[Tensor, "n k"]]) -> tuple[Scalar, dict[str, Scalar]]:
         """The loss of two or more views, and the numbers of `Contrast.metrics`; row i of every view comes from image i."""
-        views, n = len(zs), len(zs[0])
-        with torch.autocast(zs[0].device.type, enabled=False):
-            rows = stacked(zs)
+        rows, views = stacked(zs), len(zs)
+        n = len(rows) // views
+        with torch.autocast(rows.device.type, enabled=False):
             u = unit(rows) if self.normalize else rows  # (v n, k)
             positives = with_own_image(u, views=views) / self.temperature  # (v n, v - 1)
             if self.negatives == "all_views":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -22,16 +22,31 @@ def pair_sum(function: OfTile, rows: Sequence[Tensor], columns: Sequence[Tensor]
 
     Args:
         function: slices of the `rows`, slices of the `columns`, and the first row and column of the tile -> a scalar; plain
-            torch, differentiable.
+            torch, differentiable. A tensor that it brings along itself gets no gradient.
         rows: tensors with one row for each row of the matrix of pairs.
         columns: the same for its columns.
 
     Raises:
         UserError: a gradient of the gradient is asked for.
     """
-    with torch.autocast(rows[0].device.type, enabled=False):
-        total: Tensor = _PairSum.apply(function, len(rows), *rows, *columns)
+    tensors = (*rows, *columns)
+    with torch.autocast(tensors[0].device.type, enabled=False):
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+            total: Tensor = _PairSum.apply(function, len(rows), *tensors)
+            return total
+        total = tensors[0].new_zeros(())
+        for parts in _parts(tensors, len(rows)):
+            pieces = [tensor[part] for tensor, part in zip(tensors, parts, strict=True)]
+            total += function(*pieces, parts[0].start, parts[-1].start)
         return total
+
+
+def _parts(tensors: Sequence[Tensor], count: int) -> Iterator[list[slice]]:
+    """For each tile the part of every tensor that takes part; the first `count` tensors belong to the rows."""
+    side = tile_side(tensors[0].device, tensors[0].element_size())
+    for rows in slices(len(tensors[0]), side):
+        for columns in slices(len(tensors[-1]), side):
+            yield [rows if i < count else columns for i in range(len(tensors))]
 
 
 class _PairSum(torch.autograd.Function):
@@ -39,16 +54,14 @@ class _PairSum(torch.autograd.Function):
     def forward(ctx: Any, function: OfTile, count: int, *tensors: Tensor) -> Tensor:
         total = tensors[0].new_zeros(())
         slopes = [torch.zeros_like(tensor) for tensor in tensors]
-        side = tile_side(tensors[0].device, tensors[0].element_size())
-        for rows in slices(len(tensors[0]), side):
-            for columns in slices(len(tensors[count]), side):
-                where = [rows if i < count else columns for i in range(len(tensors))]
-                pieces = [tensor[part].detach().requires_grad_() for tensor, part in zip(tensors, where, strict=True)]
-                with torch.enable_grad():
-                    value = function(*pieces, rows.start, columns.start)
-                for slope, part, gradient in zip(slopes, where, torch.autograd.grad(value, pieces), strict=True):
-                    slope[part] += gradient
-                total += value.detach()
+        for parts in _parts(tensors, count):
+            pieces = [tensor[part].detach().requires_grad_() for tensor, part in zip(tensors, parts, strict=True)]
+            with torch.enable_grad():
+                value = function(*pieces, parts[0].start, parts[-1].start)
+            gradients = torch.autograd.grad(value, pieces, materialize_grads=True)
+            for slope, part, gradient in zip(slopes, parts, gradients, strict=True):
+                slope[part] += gradient
+            total += value.detach()
         ctx.save_for_backward(*slopes)
         return total
 

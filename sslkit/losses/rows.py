@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sslkit.errors import UserError
@@ -18,7 +18,10 @@ def exact(z: Float[Tensor, "m k"]) -> Float[Tensor, "m k"]:
 
 
 def unit(z: Float[Tensor, "m k"]) -> Float[Tensor, "m k"]:
-    """Rows scaled to length 1; a row of zeros stays one, and what is not a number stays so."""
+    """Rows scaled to length 1; a row of zeros stays one, and what is not a number stays so.
+
+    In float32 a row shorter than about 1e-22 counts as zeros, and one longer than about 1e19 too, since squares end there.
+    """
     length = torch.linalg.vector_norm(z, dim=1, keepdim=True)  # (m, 1)
     nothing = length == 0
     return z * length.masked_fill(nothing, 1).reciprocal().masked_fill(nothing, 0)
@@ -46,6 +49,11 @@ def with_own_image(u: Float[Tensor, "m k"], *, views: int) -> Float[Tensor, "m p
     products = {(i, j): row_dot(each[i], each[j]) for i, j in combinations(range(views), 2)}
     others = [[products[min(i, j), max(i, j)] for j in range(views) if j != i] for i in range(views)]
     return torch.stack([torch.cat(column) for column in zip(*others, strict=True)], dim=1)
+
+
+def rows_at(a: Float[Tensor, "m k"], at: Int64[Tensor, " r"]) -> Float[Tensor, "r k"]:
+    """Row at[i] as row i. Their gradients are summed in a fixed order; those of `a[at]` are not, on more than one thread."""
+    return torch.nn.functional.embedding(at, a)
 
 
 def softplus(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

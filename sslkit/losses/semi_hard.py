@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sslkit.losses.rows import row_dot
-from sslkit.losses.tiles import OnTile, SameModulo, tiles
+from sslkit.losses.exclusions import SameModulo
+from sslkit.losses.rows import row_dot, rows_at
+from sslkit.losses.tiles import OnTile, tiles
 
 Mining = Literal["all", "semi_hard"]
 
@@ -34,12 +35,21 @@ def semi_hard(
     with torch.no_grad():
         positive = row_dot(u1, u2)
         best = torch.full_like(positive, -math.inf)
-        for rows, columns, tile in tiles(u1, u2, 1.0, SameModulo(len(u1)), visit):
+        for rows, columns, tile in tiles(u1, u2, exclude=SameModulo(len(u1)), visit=visit):
             outside = (tile >= positive[rows, None]) | (tile <= positive[rows, None] - margin)
             top, where = tile.masked_fill_(outside, -math.inf).max(dim=1)
             at[rows] = torch.where(top > best[rows], where + columns.start, at[rows])
             best[rows] = torch.maximum(top, best[rows])
-    return row_dot(u1, u2[at]), best > -math.inf
+    return row_dot(u1, rows_at(u2, at)), best != -math.inf  # what is not a number is not hidden
+
+
+def semi_hard_of_both(
+    u1: Float[Tensor, "n k"], u2: Float[Tensor, "n k"], *, margin: float = math.inf, visit: OnTile | None = None
+) -> tuple[Float[Tensor, " m"], Bool[Tensor, " m"]]:
+    """`semi_hard` with the rows of u1 as anchors, then with those of u2; `visit` sees every tile of the first search."""
+    first, in_first = semi_hard(u1, u2, margin=margin, visit=visit)
+    second, in_second = semi_hard(u2, u1, margin=margin)
+    return torch.cat((first, second)), torch.cat((in_first, in_second))
 
 
 def mean_where(values: Float[Tensor, " m"], chosen: Bool[Tensor, " m"]) -> Float[Tensor, ""]:

@@ -11,9 +11,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from sslkit.losses.contrast import Contrast
+from sslkit.losses.exclusions import OtherLabel, SameLabel
 from sslkit.losses.log_sum_exp import log_sum_exp
-from sslkit.losses.rows import exact, row_dot, softplus, stacked, unit
-from sslkit.losses.tiles import OtherLabel, SameLabel
+from sslkit.losses.rows import exact, row_dot, rows_at, softplus, stacked, unit
 
 Scalar = Float[Tensor, ""]
 
@@ -27,9 +27,11 @@ class SupCon(nn.Module):
         L_in(i)  = -log( mean over p in P(i) of exp(s_ip / temperature) / sum over a in A(i) of exp(s_ia / temperature) )
 
     The loss is the mean over all anchors that have a positive; the paper adds them up. With each image a class of its own it is
-    `nt_xent`. The authors' code also multiplies by temperature / 0.07, which moves the learning rate only. Similarities are
-    cosines, in float32 even under autocast. Time grows with the square of n, memory with n: means of similarities over a class
-    are similarities to the sum of the class.
+    `nt_xent`. The authors' code also multiplies by temperature / 0.07, which moves the learning rate only. Every label is a
+    class; none means "unknown", -1 neither.
+
+    Similarities are cosines, in float32 even under autocast. Time grows with the square of n, memory with n: means of
+    similarities over a class are similarities to the sum of the class.
 
     Args:
         temperature: the paper's results have 0.1.
@@ -44,10 +46,11 @@ class SupCon(nn.Module):
     def forward(self, zs: Sequence[Float[Tensor, "n k"]], labels: Int64[Tensor, " n"]) -> tuple[Scalar, dict[str, Scalar]]:
         """The loss of any number of views, and, of two or more, the numbers of `Contrast.metrics`."""
         order = labels.argsort(stable=True)  # so that the tiles with positives are few
-        zs = [exact(z)[order] for z in zs]
+        zs = [z[order] for z in zs]
+        rows = exact(zs[0]) if len(zs) == 1 else stacked(zs)
         classes = labels[order].repeat(len(zs))  # (v n,)
-        with torch.autocast(zs[0].device.type, enabled=False):
-            u = unit(stacked(zs) if len(zs) > 1 else zs[0])  # (v n, k)
+        with torch.autocast(rows.device.type, enabled=False):
+            u = unit(rows)  # (v n, k)
             contrast = Contrast(len(labels), second=len(labels), like=u.detach()) if len(zs) > 1 else None
             negatives = log_sum_exp(u, u, temperature=self.temperature, exclude=SameLabel(classes), visit=contrast)
             positives = log_sum_exp(u, u, temperature=self.temperature, exclude=OtherLabel(classes))
@@ -66,4 +69,4 @@ def _mean_positive(u: Float[Tensor, "m k"], classes: Int64[Tensor, " m"]) -> tup
     _, ids, sizes = torch.unique(classes, return_inverse=True, return_counts=True)
     sums = u.new_zeros(len(sizes), u.shape[1]).index_add(0, ids, u)  # (classes, k)
     number = (sizes[ids] - 1).to(u.dtype)
-    return (row_dot(u, sums[ids]) - row_dot(u, u)) / number.clamp(min=1), number
+    return (row_dot(u, rows_at(sums, ids)) - row_dot(u, u)) / number.clamp(min=1), number

@@ -25,9 +25,8 @@ class Contrast:
         self.n, self.second = n, second
         self.own = like.new_full((n,), -math.inf)  # the logit of an image's own second view
         self.best = like.new_full((n,), -math.inf)  # the highest of all others so far
-        self.shift = like.new_full((n,), -math.inf)  # the highest of all so far, by which the two sums are shifted:
-        self.total = like.new_zeros(n)  # of exp(logit - shift)
-        self.weighted = like.new_zeros(n)  # of exp(logit - shift) logit
+        self.sums = like.new_full((n,), -math.inf)  # log-sum-exp of all so far
+        self.means = like.new_zeros(n)  # of all so far, weighted by their softmax
 
     def __call__(self, tile: Float[Tensor, "h w"], row: int, column: int) -> None:
         """Take in the part of a tile that compares first with second views."""
@@ -36,14 +35,13 @@ class Contrast:
         if logits.numel() == 0:
             return
         rows = slice(row, row + len(logits))
-        best = self._best_other(logits, row, column + skipped - self.second)
-        self.best[rows] = torch.maximum(self.best[rows], best)
-        shift = torch.maximum(self.shift[rows], logits.amax(dim=1))
-        weights = (logits - shift[:, None]).exp_()
-        before = (self.shift[rows] - shift).exp_()
-        self.total[rows] = before * self.total[rows] + weights.sum(dim=1)
-        self.weighted[rows] = before * self.weighted[rows] + torch.einsum("hw,hw->h", weights, logits)
-        self.shift[rows] = shift
+        torch.maximum(self.best[rows], self._best_other(logits, row, column + skipped - self.second), out=self.best[rows])
+        shares = logits.softmax(dim=1)  # several times faster than exp
+        sums = logits.amax(dim=1) - shares.amax(dim=1).log_()  # the largest logit has the share exp(largest - log-sum-exp)
+        together = torch.logaddexp(self.sums[rows], sums)
+        earlier, here = (self.sums[rows] - together).exp_(), (sums - together).exp_()
+        self.means[rows] = earlier * self.means[rows] + here * shares.mul_(logits).sum(dim=1)
+        self.sums[rows] = together
 
     def _best_other(self, logits: Tensor, row: int, image: int) -> Tensor:
         """The highest logit of each row but the image's own, which is noted; the tile is left as it was."""
@@ -65,5 +63,5 @@ class Contrast:
         contrast_entropy: mean entropy of softmax(similarity / temperature), in nats, at most ln n.
         """
         right = self.own > self.best
-        entropy = self.total.log() + self.shift - self.weighted / self.total
+        entropy = self.sums - self.means
         return {"contrast_accuracy": right.to(entropy.dtype).mean(), "contrast_entropy": entropy.mean()}

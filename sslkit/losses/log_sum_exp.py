@@ -107,7 +107,8 @@ class _Tiled(torch.autograd.Function):
         with torch.autocast(queries.device.type, enabled=False):
             others = queries if keys is None else keys
             to_queries, to_keys = torch.zeros_like(queries), None if keys is None else torch.zeros_like(keys)
-            soft = ctx.way.softmax(sums.masked_fill(sums == -math.inf, 0), upstream[0], mirrored=keys is None)
+            slope = upstream[0] / ctx.temperature
+            soft = ctx.way.softmax(sums.masked_fill(sums == -math.inf, 0), slope, mirrored=keys is None)
             kept, ctx.kept = ctx.kept, []  # used up: its memory becomes that of the weights
             for rows, columns, tile in kept or _prepared(ctx, queries, keys):
                 weights = soft(tile, rows, columns)
@@ -116,9 +117,6 @@ class _Tiled(torch.autograd.Function):
                     to_queries[columns].addmm_(weights.T, queries[rows])
                 elif to_keys is not None:
                     to_keys[columns].addmm_(weights.T, queries[rows])
-            to_queries /= ctx.temperature
-            if to_keys is not None:
-                to_keys /= ctx.temperature
         return to_queries, to_keys, None, None, None
 
 

@@ -71,7 +71,8 @@ class NTXent(nn.Module):
             else:
                 contrast = Contrast(n, second=0, like=u.detach())
                 anchors = softplus(_of_other_views(u.chunk(views), self.temperature, contrast) - positives)
-            return anchors.mean() * (views if self.directions == "sum" else 1), contrast.metrics()
+            mean = anchors.mean()
+            return (mean if self.directions == "mean" else views * mean), contrast.metrics()
 
 
 def _all_views(negatives: Float[Tensor, " m"], positives: Float[Tensor, "m p"]) -> Float[Tensor, " m"]:

@@ -33,12 +33,12 @@ def tiles(
     side = tile_side(queries.device, queries.element_size())
     store = queries.new_empty(min(side, len(queries)) * min(side, len(others)))
     for rows in slices(len(queries), side):
-        scaled = queries[rows] / temperature
         for columns in slices(len(others), side, start=rows.start if keys is None else 0):
             if visit is None and exclude is not None and exclude.covers(rows, columns):
                 continue
             shape = (rows.stop - rows.start, columns.stop - columns.start)
-            tile = torch.mm(scaled, others[columns].T, out=store[: shape[0] * shape[1]].view(shape))
+            tile = store[: shape[0] * shape[1]].view(shape)
+            tile.addmm_(queries[rows], others[columns].T, beta=0, alpha=1 / temperature)
             if visit is not None:
                 visit(tile, rows.start, columns.start)
             if exclude is not None:

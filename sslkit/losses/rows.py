@@ -57,5 +57,5 @@ def rows_at(a: Float[Tensor, "m k"], at: Int64[Tensor, " r"]) -> Float[Tensor, "
 
 
 def softplus(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """log(1 + exp(x)). Above the threshold torch gives x itself, which at 40 is exact in float64 and at its default of 20 is not."""
+    """log(1 + exp(x)). Above a threshold torch gives x itself: exact in float64 at 40, and not at its default of 20."""
     return torch.nn.functional.softplus(x, threshold=40)

@@ -191,8 +191,8 @@ def test_brightness_may_be_added():
 
 
 def test_hue_turns_by_half_a_circle_at_most():
-    assert ColorDistortion(strength=4.0)._changes[3][1] == (-0.5, 0.5)
-    assert ColorDistortion(strength=4.0)._changes[1][1] == pytest.approx((0.0, 4.2))
+    assert ColorDistortion(strength=4.0)._jitter._changes[3][1] == (-0.5, 0.5)
+    assert ColorDistortion(strength=4.0)._jitter._changes[1][1] == pytest.approx((0.0, 4.2))
 
 
 def digits(distortion):
@@ -205,7 +205,9 @@ def digits(distortion):
 
         return law
 
-    distortion._changes = [(digit(number), bounds) for number, (_, bounds) in enumerate(distortion._changes, start=1)]
+    distortion._jitter._changes = [
+        (digit(number), bounds) for number, (_, bounds) in enumerate(distortion._jitter._changes, start=1)
+    ]
     return distortion
 
 

@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float64
 
-Images = Float32[np.ndarray, "n h w c"]
-Amounts = Float64[np.ndarray, " n"]
+from sslkit.augmentations.batch import Amounts, Images, per_image, tall
 
 
 def multiply_brightness(images: Images, factors: Amounts) -> None:
     """Multiply by f: torchvision's brightness, and the official code's since June 2020."""
-    images *= _per_image(factors)
+    images *= per_image(factors)
     np.clip(images, 0, 1, out=images)
 
 
 def add_brightness(images: Images, offsets: Amounts) -> None:
     """Add d: TensorFlow's brightness, and the official code's until June 2020."""
-    images += _per_image(offsets)
+    images += per_image(offsets)
     np.clip(images, 0, 1, out=images)
 
 
@@ -49,7 +48,7 @@ def saturation_in_hsv(images: Images, factors: Amounts) -> None:
         return
     hsv = _to_hsv(images)
     saturation = hsv[..., 1]
-    saturation *= _per_image(factors)[..., 0]
+    saturation *= per_image(factors)[..., 0]
     np.clip(saturation, 0, 1, out=saturation)
     _from_hsv(hsv, images)
 
@@ -58,8 +57,8 @@ def saturation_by_luma(images: Images, factors: Amounts) -> None:
     """Give f x + (1 - f) luma: torchvision's saturation."""
     if images.shape[3] == 1:
         return
-    gray = luma(images) * _per_image(1 - factors)[..., 0]
-    images *= _per_image(factors)
+    gray = luma(images) * per_image(1 - factors)[..., 0]
+    images *= per_image(factors)
     for channel in range(3):
         images[..., channel] += gray
     np.clip(images, 0, 1, out=images)
@@ -71,7 +70,7 @@ def hue(images: Images, turns: Amounts) -> None:
         return
     hsv = _to_hsv(images)
     degrees = hsv[..., 0]
-    degrees += _per_image(360 * np.mod(turns, 1))[..., 0]  # never below 0: OpenCV wraps at 360 only
+    degrees += per_image(360 * np.mod(turns, 1))[..., 0]  # never below 0: OpenCV wraps at 360 only
     _from_hsv(hsv, images)
 
 
@@ -90,11 +89,6 @@ def luma(colors: Float[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*shape"]:
     return gray
 
 
-def _per_image(amounts: Amounts) -> Float32[np.ndarray, "n 1 1 1"]:
-    column: Float32[np.ndarray, "n 1 1 1"] = amounts.astype(np.float32)[:, None, None, None]
-    return column
-
-
 def _channel_means(images: Images) -> Float64[np.ndarray, "n c"]:
     """Summed in float64 and image by image, so that the batch does not matter."""
     return np.array([cv2.mean(image)[: image.shape[2]] for image in images])
@@ -102,22 +96,15 @@ def _channel_means(images: Images) -> Float64[np.ndarray, "n c"]:
 
 def _stretch(images: Images, factors: Amounts, means: Float64[np.ndarray, "n c"]) -> None:
     shift = (means * (1 - factors)[:, None]).astype(np.float32)[:, None, None]
-    images *= _per_image(factors)
+    images *= per_image(factors)
     images += np.tile(shift, (1, 1, images.shape[2], 1))  # (n, 1, w, c): whole rows are added several times faster
     np.clip(images, 0, 1, out=images)
 
 
-def _tall(images: Images) -> Float32[np.ndarray, "rows w c"]:
-    """The same memory as one tall image, which OpenCV works through row by row."""
-    assert images.flags.c_contiguous, "a colour law writes into its images, which must lie in one piece"
-    n, h, w, c = images.shape
-    return images.reshape(n * h, w, c)
-
-
 def _to_hsv(images: Images) -> Images:
-    hsv: Images = cv2.cvtColor(_tall(images), cv2.COLOR_RGB2HSV).reshape(images.shape)  # H in degrees
+    hsv: Images = cv2.cvtColor(tall(images), cv2.COLOR_RGB2HSV).reshape(images.shape)  # H in degrees
     return hsv
 
 
 def _from_hsv(hsv: Images, images: Images) -> None:
-    cv2.cvtColor(_tall(hsv), cv2.COLOR_HSV2RGB, dst=_tall(images))
+    cv2.cvtColor(tall(hsv), cv2.COLOR_HSV2RGB, dst=tall(images))

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Le
-from jaxtyping import Bool
 
 from sslkit.augmentations import color
-from sslkit.augmentations.color import Amounts, Images
+from sslkit.augmentations.batch import Images, apply_to
+from sslkit.augmentations.color_jitter import Brightness, ColorJitter, Law, Order
 from sslkit.draws import Draw
-
-_BRIGHTNESS = {"multiply": color.multiply_brightness, "add": color.add_brightness}
-_CONTRAST = {"tensorflow": color.contrast_by_channel, "torchvision": color.contrast_by_luma}
-_SATURATION = {"tensorflow": color.saturation_in_hsv, "torchvision": color.saturation_by_luma}
 
 
 class ColorDistortion:
@@ -48,46 +43,26 @@ class ColorDistortion:
         strength: Annotated[float, Ge(0)] = 1.0,
         jitter_p: Annotated[float, Ge(0), Le(1)] = 0.8,
         gray_p: Annotated[float, Ge(0), Le(1)] = 0.2,
-        law: Literal["tensorflow", "torchvision"] = "tensorflow",
-        order: Literal["random", "fixed"] = "random",
-        brightness: Literal["multiply", "add"] = "multiply",
+        law: Law = "tensorflow",
+        order: Order = "random",
+        brightness: Brightness = "multiply",
     ) -> None:
         self.jitter_p = jitter_p if strength > 0 else 0.0
         self.gray_p = gray_p
-        self.order = order
-        spread = 0.8 * strength
-        factor = (max(0.0, 1 - spread), 1 + spread)
-        turn = min(0.2 * strength, 0.5)
-        self._changes: list[tuple[Callable[[Images, Amounts], None], tuple[float, float]]] = [
-            (_BRIGHTNESS[brightness], factor if brightness == "multiply" else (-spread, spread)),
-            (_CONTRAST[law], factor),
-            (_SATURATION[law], factor),
-            (color.hue, (-turn, turn)),
-        ]
+        changes = 0.8 * strength
+        self._jitter = ColorJitter(
+            brightness=changes,
+            contrast=changes,
+            saturation=changes,
+            hue=min(0.2 * strength, 0.5),
+            law=law,
+            order=order,
+            brightness_law=brightness,
+        )
 
     def __call__(self, images: Images, draw: Draw) -> Images:
         """Images (n, h, w, c) in [0, 1] -> distorted, in place; images of one channel have no colour to change."""
         images = np.ascontiguousarray(images)
-        jittered = draw.chance(self.jitter_p)
-        place = draw.permutation(4)  # (n, 4): the place of each change in an image's order
-        if self.order == "fixed":
-            place[:] = np.arange(4)
-        amounts = [draw.uniform(low, high) for _, (low, high) in self._changes]
-        gray = draw.chance(self.gray_p)
-        for now in range(4):
-            for change, (law, _) in enumerate(self._changes):
-                _apply(law, images, amounts[change], rows=jittered & (place[:, change] == now))
-        _apply(color.grayscale, images, rows=gray)
+        self._jitter.jitter(images, draw, rows=draw.chance(self.jitter_p))
+        apply_to(draw.chance(self.gray_p), color.grayscale, images)
         return images
-
-
-def _apply(law: Callable[..., None], images: Images, *amounts: Amounts, rows: Bool[np.ndarray, " n"]) -> None:
-    """Apply a law to some of the images, all of them at once."""
-    if not rows.any():
-        return
-    if rows.all():  # a large image comes alone, and copying it would cost more than the law
-        law(images, *amounts)
-        return
-    chosen = images[rows]
-    law(chosen, *(amount[rows] for amount in amounts))
-    images[rows] = chosen

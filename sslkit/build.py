@@ -62,7 +62,7 @@ def _expanded(key: str, value: Any) -> Any:
 
 def view(parts: Sequence[Part]) -> View:
     """A crop and the operations after it."""
-    return View([(one.name, component(one)) for one in parts], p=[one.options["p"] for one in parts])
+    return View([(one.name, component(one), one.options["p"]) for one in parts])
 
 
 def method(recipe: Recipe, *, in_channels: int) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -77,8 +77,18 @@ class Check:
         except ValidationError as error:
             self._invalid(error, given, path, known=list(registry.model(name).model_fields), owner=repr(name))
         else:
-            return Part(kind, name, parameters, options)
+            return Part(kind, name, {**parameters, **self._nested(registry.load(name), parameters, path)}, options)
         return None
+
+    def _nested(
+        self, component: type, parameters: Mapping[str, Any], path: tuple[str | int, ...]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """The sections inside of a section, checked like all others and with their defaults."""
+        filled = {}
+        for key, kind in signatures.nested(component).items():
+            inside = [self._part(section, (*path, key, i), kind) for i, section in enumerate(parameters[key])]
+            filled[key] = [part.to_dict() for part in inside if part is not None]
+        return filled
 
     def _invalid(
         self, error: ValidationError, given: dict[str, Any], path: tuple[str | int, ...], *, known: Sequence[str], owner: str
@@ -143,8 +153,9 @@ class Check:
         if self.problems:  # a part that is missing for another reason is not reported twice
             return
         dotted = ".".join(map(str, path))
-        crops = [signatures.written(registry_of(part.kind).load(part.name), "boxes") is not None for part in view]
-        if not crops or not crops[0] or any(crops[1:]):
+        crops = [_is_crop(part.name) for part in view]
+        inside = (name for part in view for name in names_inside(part.kind, part.to_dict()))
+        if not crops or not crops[0] or any(crops[1:]) or any(map(_is_crop, inside)):
             self._problem(path, f"{dotted}: must begin with a crop, for instance random_resized_crop, and hold no other one.")
         elif view[0].options["p"] != 1:
             self._problem((*path, 0, "p"), f"{dotted}.0.p: a crop is made of every image.")
@@ -159,3 +170,15 @@ class Check:
         section = {"name": "center_crop", "size": size, "fraction": 0.875 if size > 32 else 1.0}
         part = self._part(section, ("evaluation_augmentations", 0), "augmentations")
         return () if part is None else (part,)
+
+
+def _is_crop(name: str) -> bool:
+    return signatures.written(registry_of("augmentations").load(name), "boxes") is not None
+
+
+def names_inside(kind: str, section: Mapping[str, Any]) -> Iterator[str]:
+    """The names of all components that a checked section holds inside of it, at any depth."""
+    for key, inner in signatures.nested(registry_of(kind).load(section["name"])).items():
+        for one in section[key]:
+            yield one["name"]
+            yield from names_inside(inner, one)

@@ -51,6 +51,8 @@ def type_in_words(annotation: Any) -> str:
 
     origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
+        if kinds := [mark.kind for mark in inside[1:] if isinstance(mark, signatures.Sections)]:
+            return f"list of {kinds[0]}"
         bounds = " and ".join(filter(None, map(_bound, inside[1:])))
         return f"{type_in_words(inside[0])} {bounds}".strip()
     if origin is typing.Literal:

@@ -84,6 +84,14 @@ class Draw:
         part._count = self._count
         return part
 
+    def within(self, *address: int | str) -> Draw:
+        """The draws at an address inside of this one; they do not depend on how many were taken here."""
+        inside = Draw.__new__(Draw)
+        inside.samples = self.samples
+        inside._base = _mix_array(self._base + np.uint64(key(*address)))
+        inside._count = 0
+        return inside
+
     def _bits(self, size: int | None) -> UInt64[np.ndarray, "..."]:
         first, self._count = self._count, self._count + (size or 1)
         counters = np.arange(first, self._count, dtype=np.uint64) * np.uint64(_GOLDEN)  # (size,)

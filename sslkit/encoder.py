@@ -75,10 +75,7 @@ def _rebuilt(stored: checkpoint.Checkpoint) -> tuple[nn.Module, Transform]:
     channels = int(stored.facts["channels"])
     encoder: nn.Module = _built("backbones", stored.facts["backbone"], in_channels=channels)
     encoder.load_state_dict(stored.tensors)
-    view = View(
-        [(section["name"], _built("augmentations", section)) for section in stored.facts["view"]],
-        p=[section["p"] for section in stored.facts["view"]],
-    )
+    view = View([(section["name"], _built("augmentations", section), section["p"]) for section in stored.facts["view"]])
     return encoder.to(memory_format=torch.channels_last).eval(), Transform(view, channels=channels)
 
 

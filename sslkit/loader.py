@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from sslkit import draws
 from sslkit.datasets.images import Images
+from sslkit.datasets.stand_in import unreadable_of
 from sslkit.errors import SslkitError, UserError
 from sslkit.views import View, prepare
 
@@ -139,7 +140,8 @@ class Loader:
         loader = DataLoader(
             tasks, sampler=turns, batch_size=None, num_workers=self.workers, worker_init_fn=_start_worker, **options
         )
-        for count, (step, rows, slot, error) in enumerate(loader):
+        for count, (step, rows, slot, unreadable, error) in enumerate(loader):
+            unreadable_of(self.images).update(unreadable)  # what a worker meets, this process does not
             if error is not None:
                 raise error
             if count % self.parts == self.parts - 1:
@@ -167,7 +169,7 @@ class Loader:
         return labels, torch.from_numpy(indices)
 
 
-Done = tuple[int, slice, int, SslkitError | None]
+Done = tuple[int, slice, int, dict[int, str], SslkitError | None]
 
 
 class _Tasks(Dataset[Done]):
@@ -192,8 +194,8 @@ class _Tasks(Dataset[Done]):
             if rows.start < rows.stop:
                 prepare(loader.images, loader.views, indices[rows], address=address, out=out)
         except SslkitError as error:
-            return step, of_batch, slot, error
-        return step, of_batch, slot, None
+            return step, of_batch, slot, {}, error
+        return step, of_batch, slot, dict(unreadable_of(loader.images)), None
 
 
 def _start_worker(_: int) -> None:

@@ -23,7 +23,7 @@ _SECTIONS_APART = ("data", "train", "evaluate", "track", "views", "resolved")
 FREE = (
     "data.workers",
     "data.download",
-    "data.memory_gib",
+    "data.on_unreadable",
     "train.log_every",
     "train.checkpoint_every_epochs",
     "train.keep_every_epochs",

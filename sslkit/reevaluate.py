@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from sslkit import build, checkpoint
+from sslkit.datasets.stand_in import skipped
 from sslkit.encoder import load_encoder
 from sslkit.errors import UserError
 from sslkit.evaluate import Evaluator, Result, merged
@@ -42,6 +43,8 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
         evaluator = Evaluator(recipe, partial(build.images, recipe), folder=folder, report=report, poll=stop.poll)
         results = evaluator.baselines(in_channels=transform.channels)
         results += evaluator.trained(trained, method.head, epoch=recipe.train.epochs, parts=recipe.evaluate)
+    for line in skipped(split.images for split in evaluator.splits.values()):
+        report.say(line)
     before, finished = target.read_results()
     target.write_results(merged(before, results), finished=finished)
     return results

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sslkit import plugins, signatures
-from sslkit.errors import ContractError, PluginError, UnknownName, did_you_mean, listed
+from sslkit.errors import ContractError, PluginError, UnknownName, UserError, did_you_mean, listed
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -166,7 +166,19 @@ class Registry:
         loaded = self.load(name)
         init = signatures.constructor(loaded)
         given = signatures.declared(init, offered) if init else {}
-        return loaded(**given, **(parameters or {}))
+        filled = dict(parameters or {})
+        for key, kind in signatures.nested(loaded).items():
+            filled[key] = [registry_of(kind)._inside(section) for section in filled[key]]
+        return loaded(**given, **filled)
+
+    def _inside(self, section: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The component that a section inside of another one names: its name, the object, and the options of its kind."""
+        name = section["name"]
+        parameters, options = self.filled(name, {key: value for key, value in section.items() if key != "name"})
+        try:
+            return name, self.build(name, parameters), *options.values()
+        except UserError as error:
+            raise UserError(f"{name!r}: {error}") from error
 
     def register(self, name: str) -> Callable[[AnyClass], AnyClass]:
         """Class decorator for notebooks and scripts; running a cell again replaces what it registered before."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sslkit import build, checkpoint, encoder, gradient, machine, schedule
 from sslkit.datasets.images import Images
+from sslkit.datasets.stand_in import skipped
 from sslkit.errors import DataError, NonFiniteError, RunFolderError, Stopped, UserError
 from sslkit.evaluate import Evaluator, Result, merged
 from sslkit.facts import facts
@@ -146,6 +147,8 @@ class Run:
             self._evaluate_due(start)
             self._train(start)
             self._finish()
+            for line in skipped([self.loader.images, *(split.images for split in self.evaluator.splits.values())]):
+                self.report.say(line)
         finally:
             for tracker in self.trackers:
                 tracker.close()

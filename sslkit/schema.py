@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sslkit import signatures
 from sslkit.errors import UserError
 from sslkit.registry import registry_of
 from sslkit.sections import KIND_OF_LIST, KIND_OF_SECTION, Train
@@ -17,8 +18,9 @@ def recipe_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     kinds = sorted({*KIND_OF_SECTION.values(), *KIND_OF_LIST.values()})
     unions = {kind: _union(kind, definitions) for kind in kinds}
-    properties: dict[str, Any] = {key: unions[kind] for key, kind in KIND_OF_SECTION.items()}
-    properties |= {key: {"type": "array", "items": unions[kind]} for key, kind in KIND_OF_LIST.items()}
+    definitions |= unions
+    properties: dict[str, Any] = {key: {"$ref": f"#/$defs/{kind}"} for key, kind in KIND_OF_SECTION.items()}
+    properties |= {key: {"type": "array", "items": {"$ref": f"#/$defs/{kind}"}} for key, kind in KIND_OF_LIST.items()}
     view = {"augmentations": properties["augmentations"], "count": {"type": "integer", "minimum": 1, "default": 1}}
     properties["views"] = {
         "type": "array",
@@ -50,6 +52,8 @@ def _union(kind: str, definitions: dict[str, Any]) -> dict[str, Any]:
         one = _hoisted(model.model_json_schema(ref_template="#/$defs/{model}"), definitions)
         one["properties"] = {"name": {"const": name}, **one.get("properties", {})}
         one["required"] = ["name", *one.get("required", [])]
+        for parameter, inner in signatures.nested(registry_of(kind).load(name)).items():
+            one["properties"][parameter]["items"] = {"$ref": f"#/$defs/{inner}"}
         definitions[key] = one
         references.append({"$ref": f"#/$defs/{key}"})
         mapping[name] = f"#/$defs/{key}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 _Kind = inspect.Parameter
+
+
+@dataclass(frozen=True)
+class Sections:
+    """Marks a parameter that holds a list of sections, each naming a component of a kind.
+
+    `operations: Annotated[list[Any], Sections("augmentations")]` is written like any other list of augmentations in a recipe,
+    and comes to the class as a list of `(name, object, p)`: the options of the kind follow the object.
+    """
+
+    kind: str
 
 
 def written(component: type, method: str) -> FunctionType | None:
@@ -57,6 +69,16 @@ def keyword_only(component: type) -> dict[str, inspect.Parameter]:
     annotated = SimpleNamespace(__annotations__={k: p.annotation for k, p in found.items()})
     hints = typing.get_type_hints(annotated, globalns=inspect.unwrap(init).__globals__, include_extras=True)
     return {name: parameter.replace(annotation=hints[name]) for name, parameter in found.items()}
+
+
+def nested(component: type) -> dict[str, str]:
+    """The parameters that hold lists of sections, and of which kind."""
+    found = {}
+    for name, parameter in keyword_only(component).items():
+        for mark in getattr(parameter.annotation, "__metadata__", ()):
+            if isinstance(mark, Sections):
+                found[name] = mark.kind
+    return found
 
 
 def declared(function: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from sslkit import draws
+from sslkit.augmentations.composition import addressed
 from sslkit.datasets.images import Images
 from sslkit.draws import Draw
 
 _CHUNK_BYTES = 1 << 20  # images are worked on in chunks that stay in a core's cache
 
 
-class Operation(NamedTuple):
-    """One operation of a view: `address` tells its draws from others', `p` is the share of images it is applied to."""
-
-    apply: Any
-    address: str
-    p: float = 1.0
-
-
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-
-
 class View:
     """A crop and the operations after it, applied to images at addressed draws.
 
-    An operation's address is its name and its occurrence in the list, so that adding another one does not move its numbers.
-
     Args:
-        operations: the crop first; `(name, object)` pairs, or objects, named by their class: `HorizontalFlip` is
-            `horizontal_flip`, as in a recipe.
-        p: the share of images each operation is applied to; without it an operation's own `p`, else 1.
+        operations: the crop first; objects, or `(name, object)`, or `(name, object, p)`, as `addressed` takes them.
     """
 
-    def __init__(self, operations: Sequence[Any], *, p: Sequence[float] | None = None) -> None:
-        named = [one if isinstance(one, tuple) else (_snake_case(type(one).__name__), one) for one in operations]
-        names = [name for name, _ in named]
-        addresses = [f"{name}#{names[:i].count(name)}" for i, name in enumerate(names)]
-        shares = p if p is not None else [getattr(one, "p", 1.0) for _, one in named]
-        self.crop, *self.operations = (
-            Operation(one, address, share) for (_, one), address, share in zip(named, addresses, shares, strict=True)
-        )
+    def __init__(self, operations: Sequence[Any]) -> None:
+        self.crop, *self.operations = addressed(operations)
         self.size: int = self.crop.apply.size
 
     def boxes(self, sizes: Int64[np.ndarray, "n 2"], samples: draws.Samples, *address: int | str) -> Int64[np.ndarray, "n 4"]:
@@ -64,13 +43,7 @@ class View:
         """Crop the boxes out and apply the operations."""
         out: Float32[np.ndarray, "n s s c"] = self.crop.apply(list(images), boxes)
         for operation in self.operations:
-            draw = Draw(samples, *address, operation.address)
-            if operation.p >= 1:
-                out = operation.apply(out, draw)
-                continue
-            chosen = Draw(samples, *address, operation.address, "p").chance(operation.p)
-            if chosen.any():
-                out[chosen] = operation.apply(out[chosen], draw.rows(chosen))
+            out = operation(out, partial(Draw, samples, *address))
         return out
 
 

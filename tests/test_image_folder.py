@@ -5,20 +5,27 @@ import pickle
 import socket
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from sslkit.augmentations.random_resized_crop import RandomResizedCrop
 from sslkit.datasets import registry
-from sslkit.datasets.files import ImageFiles, held
+from sslkit.datasets.files import ImageFiles
 from sslkit.datasets.folders import images_below
 from sslkit.datasets.headers import MAX_PIXELS, read_size
+from sslkit.datasets.held import held
 from sslkit.datasets.image_folder import ImageFolder
 from sslkit.datasets.imagenet import ImageNet
 from sslkit.datasets.pixels import read_pixels
+from sslkit.datasets.stand_in import skipped
+from sslkit.datasets.subset import Subset
 from sslkit.errors import DataError
+from sslkit.loader import Loader, Plan
+from sslkit.views import View
 
 ORIENTATION = 0x0112
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -449,6 +456,57 @@ def test_a_damaged_image_is_found_when_all_are_held(root):
     assert "b.jpg': can't be decoded: the file is cut off." in message(ImageFolder, "train", root=root)
     images = ImageFolder("train", root=root, memory_gib=0.0)
     assert "b.jpg': can't be decoded: the file is cut off." in message(images.read, 1, 1)
+
+
+# Skipping what can't be read
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """Of class a the first is cut off, of b the last is no image; all that are whole have a size of their own."""
+    for number, name in enumerate(("a/0", "a/1", "a/2", "b/0", "b/1", "b/2")):
+        put(tmp_path / f"train/{name}.jpg", encoded(photo(height=40 + number, width=50 + number)))
+    (tmp_path / "train/a/0.jpg").write_bytes(JPEG[:-100])
+    (tmp_path / "train/b/2.jpg").write_bytes(b"nothing of the kind")
+    return tmp_path
+
+
+@pytest.mark.parametrize("memory_gib", [0.0, 1.0])
+def test_the_next_of_its_class_stands_in(broken, memory_gib):
+    images = ImageFolder("train", root=broken, memory_gib=memory_gib, on_unreadable="skip")
+    assert (len(images), images.labels.tolist()) == (6, [0, 0, 0, 1, 1, 1])
+    whole = [read_pixels(broken / f"train/{'ab'[n // 3]}/{n % 3}.jpg", channels=3) for n in (1, 2, 3, 4)]
+    assert [np.array_equal(images.read(n, 1), pixels) for n, pixels in zip((1, 2, 3, 4), whole, strict=True)] == [True] * 4
+    assert np.array_equal(images.read(5, 1), whole[2])  # behind the last of a class comes the first
+    assert np.array_equal(images.read(0, 1), cv2.resize(whole[0], (61, 43), interpolation=cv2.INTER_AREA))
+    assert images.sizes(np.arange(6)).tolist() == [[43, 61], [41, 51], [42, 52], [43, 53], [44, 54], [43, 53]]
+    assert all(images.read(n, 1).shape[:2] == tuple(size) for n, size in enumerate(images.sizes(np.arange(6)).tolist()))
+    assert set(images.unreadable) == {0, 5}
+    assert "0.jpg': can't be decoded: the file is cut off." in images.unreadable[0]
+    lines = skipped([images, Subset(images, np.array([2]))])
+    assert lines[0] == "images that could not be read, and others stood in for: 2"
+    assert len(lines) == 3
+    assert skipped([ImageFolder("train", root=broken / "train/a", memory_gib=0.0), object()]) == []
+
+
+def test_where_no_other_of_its_class_is_left(broken):
+    for name in ("1", "2"):
+        (broken / f"train/a/{name}.jpg").write_bytes(b"")
+    images = ImageFolder("train", root=broken, memory_gib=0.0, on_unreadable="skip")
+    assert "0.jpg': can't be decoded: the file is cut off. No other image of its class" in message(images.read, 0, 1)
+    assert "0.jpg': can't be decoded" in message(ImageFolder, "train", root=broken, on_unreadable="skip")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_views_without_what_can_t_be_read(broken, workers):
+    """The same whoever makes them, and known to the process that asked for them."""
+    images = ImageFolder("train", root=broken, memory_gib=0.0, on_unreadable="skip")
+    loader = Loader(images, [View([RandomResizedCrop(size=30)])], plan=Plan(6, 3), workers=workers)
+    views = [batch.views[0].clone() for batch in loader.batches(0, 4)]
+    held_in_memory = ImageFolder("train", root=broken, on_unreadable="skip")
+    right = Loader(held_in_memory, [View([RandomResizedCrop(size=30)])], plan=Plan(6, 3))
+    assert all(np.array_equal(found, batch.views[0]) for found, batch in zip(views, right.batches(0, 4), strict=True))
+    assert set(images.unreadable) == {0, 5}
 
 
 # ImageNet

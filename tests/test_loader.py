@@ -82,7 +82,7 @@ def test_p_is_the_share_of_images():
             return images * 0
 
     samples = np.arange(4000)
-    view = View([RandomResizedCrop(size=1), Blacken()], p=[1.0, 0.3])
+    view = View([RandomResizedCrop(size=1), ("blacken", Blacken(), 0.3)])
     ones = [np.full((2, 2, 1), 255, np.uint8)] * 4000
     seen = view.apply(ones, np.tile([0, 0, 2, 2], (4000, 1)), samples, 0)
     assert abs((seen == 0).mean() - 0.3) < 0.03

@@ -193,7 +193,8 @@ def test_the_schema_accepts_shipped_recipes_and_refuses_broken_ones(path):
 
 def test_the_schema_knows_every_component():
     schema = recipe_schema()
-    names = schema["properties"]["loss"]["discriminator"]["mapping"]
+    assert schema["properties"]["loss"] == {"$ref": "#/$defs/losses"}
+    names = schema["$defs"]["losses"]["discriminator"]["mapping"]
     assert "nt_xent" in names
     assert schema["$defs"]["losses.nt_xent"]["properties"]["temperature"]["exclusiveMinimum"] == 0
     assert schema["$defs"]["losses.nt_xent"]["additionalProperties"] is False

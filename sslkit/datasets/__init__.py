@@ -3,7 +3,8 @@
 A dataset is built for one `split`. It has `len`, `.channels` (1 or 3), `.labels` (int64 `(n,)`, or None), `.classes` (names, or
 None), `sizes(indices)`, the `(height, width)` of each image as it is read, and `read(index, reduction)`, one uint8 image
 `(h, w, c)`, RGB or grey. `reduction` in 1, 2, 4, 8 allows a decoder to give the image at that fraction of its size; it may
-ignore it. `.splits`, on the class, names the splits that can be asked for.
+ignore it. `.splits`, on the class, names the splits that can be asked for. A dataset that goes on without images that can't be
+read has `.unreadable`, which fills while it is read: the number of an image -> why.
 """
 
 from typing import Annotated, Literal

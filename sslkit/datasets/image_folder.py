@@ -9,8 +9,10 @@ import numpy as np
 from annotated_types import Ge
 from jaxtyping import Int64, UInt8
 
-from sslkit.datasets.files import ImageFiles, held
+from sslkit.datasets.files import ImageFiles
 from sslkit.datasets.folders import list_images, split_folder
+from sslkit.datasets.held import held
+from sslkit.datasets.stand_in import OnUnreadable, files_with, unreadable_of
 
 
 class ImageFolder:
@@ -32,10 +34,13 @@ class ImageFolder:
         root: the folder.
         channels: 3 for RGB, 1 for grey.
         memory_gib: up to how many GiB of decoded images are held in memory.
+        on_unreadable: an image that can't be read stops the run, or is skipped: the next readable one of its class, by name,
+            stands in for it, and the run says at its end how many there were.
 
     Attributes:
         labels: the class of each image, `(n,)`, or None without classes.
         classes: the names of the classes, sorted, or None.
+        unreadable: what was skipped so far: the number of an image -> why.
 
     Raises:
         DataError: there is no such folder or split, it holds no images, or an image can't be decoded.
@@ -44,10 +49,17 @@ class ImageFolder:
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
     def __init__(
-        self, split: str, *, root: Path, channels: Literal[1, 3] = 3, memory_gib: Annotated[float, Ge(0)] = 1.0
+        self,
+        split: str,
+        *,
+        root: Path,
+        channels: Literal[1, 3] = 3,
+        memory_gib: Annotated[float, Ge(0)] = 1.0,
+        on_unreadable: OnUnreadable = "fail",
     ) -> None:
         listing = list_images(split_folder(root, split, dataset="image_folder"))
-        files = ImageFiles(listing.folder, listing.names, channels=channels)
+        files = files_with(on_unreadable, ImageFiles(listing.folder, listing.names, channels=channels), listing.labels)
+        self.unreadable = unreadable_of(files)
         self._images = held(files, int(memory_gib * 2**30)) or files
         self.channels: int = channels
         self.labels = listing.labels

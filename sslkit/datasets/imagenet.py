@@ -12,6 +12,7 @@ from jaxtyping import Int64, UInt8
 from sslkit.datasets.files import ImageFiles
 from sslkit.datasets.folders import check_root, list_images, subfolders
 from sslkit.datasets.splits import check_split
+from sslkit.datasets.stand_in import OnUnreadable, files_with, unreadable_of
 from sslkit.errors import DataError
 
 WNID = re.compile(r"n\d{8}")
@@ -26,10 +27,12 @@ class ImageNet:
     Args:
         split: `train` or `val`.
         root: the folder that holds `train` and `val`.
+        on_unreadable: an image that can't be read stops the run, or is skipped, as `image_folder` does it.
 
     Attributes:
         labels: the class of each image, `(n,)`.
         classes: the wnids, sorted.
+        unreadable: what was skipped so far: the number of an image -> why.
 
     Raises:
         DataError: there is no such split or folder, or a folder in it is not named like a wnid.
@@ -37,7 +40,7 @@ class ImageNet:
 
     splits: ClassVar[tuple[str, ...]] = ("train", "val")
 
-    def __init__(self, split: str, *, root: Path) -> None:
+    def __init__(self, split: str, *, root: Path, on_unreadable: OnUnreadable = "fail") -> None:
         check_split(split, self.splits, dataset="imagenet")
         check_root(root)
         if split not in subfolders(root):
@@ -52,7 +55,8 @@ class ImageNet:
             raise DataError(
                 f"{str(root / split / strangers[0])!r}: is not named like a class of ImageNet, such as 'n01440764'."
             )
-        self._images = ImageFiles(listing.folder, listing.names, channels=3)
+        self._images = files_with(on_unreadable, ImageFiles(listing.folder, listing.names, channels=3), listing.labels)
+        self.unreadable = unreadable_of(self._images)
         self.channels = 3
         self.labels: Int64[np.ndarray, " n"] | None = listing.labels
         self.classes: tuple[str, ...] | None = listing.classes

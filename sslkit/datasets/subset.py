@@ -7,6 +7,7 @@ from jaxtyping import Int64, UInt8
 
 from sslkit import draws
 from sslkit.datasets.images import Images
+from sslkit.datasets.stand_in import unreadable_of
 from sslkit.errors import DataError
 
 
@@ -19,6 +20,11 @@ class Subset:
         self.channels = images.channels
         self.classes = images.classes
         self.labels: Int64[np.ndarray, " m"] | None = None if images.labels is None else images.labels[indices]
+
+    @property
+    def unreadable(self) -> dict[int, str]:
+        """What the whole dataset has skipped so far, by the number it has there."""
+        return unreadable_of(self._images)
 
     def __len__(self) -> int:
         """Number of images."""

@@ -1,0 +1,65 @@
+"""Composition: operations that work on images at addressed draws, each on its share of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from annotated_types import MinLen
+from jaxtyping import Bool
+
+from sslkit.augmentations.batch import Images
+from sslkit.draws import Draw
+from sslkit.signatures import Sections
+
+Operations = Annotated[list[Any], MinLen(1), Sections("augmentations")]
+
+
+class Operation(NamedTuple):
+    """One operation of a list: `address` tells its draws from others', `p` is the share of images it is applied to."""
+
+    apply: Any
+    address: str
+    p: float = 1.0
+
+    def __call__(self, images: Images, at: Callable[..., Draw]) -> Images:
+        """Apply it to its share of the images; `at` gives the draws at an address inside that of the whole list."""
+        if self.p >= 1:
+            return self.apply(images, at(self.address))
+        chosen = at(self.address, "p").chance(self.p)
+        return on_rows(chosen, images, lambda some: self.apply(some, at(self.address).rows(chosen)))
+
+    def on(self, rows: Bool[np.ndarray, " n"], images: Images, draw: Draw) -> Images:
+        """Apply it to its share of some of the images, at addresses inside of a draw."""
+        return on_rows(rows, images, lambda some: self(some, draw.rows(rows).within))
+
+
+def addressed(operations: Sequence[Any]) -> Iterator[Operation]:
+    """Operations with an address each: name and occurrence, so that adding another one does not move its numbers.
+
+    Args:
+        operations: objects, named by their class (`HorizontalFlip` is `horizontal_flip`, as in a recipe), or `(name, object)`,
+            or `(name, object, p)`; without p it is the object's own, else 1.
+    """
+    seen: dict[str, int] = {}
+    for one in operations:
+        name, apply, *share = one if isinstance(one, tuple) else (_snake_case(type(one).__name__), one)
+        p = share[0] if share else getattr(apply, "p", 1.0)
+        yield Operation(apply, f"{name}#{seen.setdefault(name, 0)}", p)
+        seen[name] += 1
+
+
+def on_rows(rows: Bool[np.ndarray, " n"], images: Images, function: Callable[[Images], Images]) -> Images:
+    """Put what a function makes of some of the images in their place; a large image comes alone and is not copied."""
+    if not rows.any():
+        return images
+    if rows.all():
+        return function(images)
+    images[rows] = function(images[rows])
+    return images
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -151,6 +151,40 @@ def show(recipe: RecipeName, overrides: Set = None) -> None:
         typer.echo(f"# {line}")
 
 
+@app.command()
+def views(
+    recipe: RecipeName,
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The picture, a PNG file.")] = Path("views.png"),
+    samples: Annotated[
+        Optional[list[int]],  # noqa: UP045
+        typer.Option("--sample", help="The number of an image; may be repeated. A few of all by default."),
+    ] = None,
+    epoch: Annotated[int, typer.Option(min=0, help="The epoch whose views are shown; 0 is the first.")] = 0,
+    compare: Annotated[bool, typer.Option("--compare", help="A row an operation, each alone under several draws.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Drawn images instead of the recipe's.")] = False,
+    overrides: Set = None,
+) -> None:
+    """Draw the views that a recipe makes of its images, to the bit those of training."""
+    _, checked = _recipe(recipe, overrides)
+    if output.suffix.lower() != ".png":
+        raise UserError(f"--output: must end in .png, is {str(output)!r}.")
+    if compare and samples and len(samples) > 1:
+        raise UserError("--sample: with --compare, one image is shown; give one.")
+    from functools import partial
+
+    from sslkit import build, drawn, sheet
+
+    opener = drawn.images(checked, number=50) if smoke else partial(build.images, checked)
+    images = build.training_images(checked, opener)
+    if compare:
+        picture = sheet.comparison(checked, images, sample=(samples or [0])[0], epoch=epoch)
+    else:
+        picture = sheet.sheet(checked, images, samples=samples or (), epoch=epoch)
+    picture.save(output)
+    typer.echo(f"{output}: {picture.width} x {picture.height} pixels")
+
+
 @app.command("list")
 def list_components(
     kind: Annotated[Optional[str], typer.Argument(help="losses, backbones, ...; all kinds without it.")] = None,  # noqa: UP045

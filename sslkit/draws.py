@@ -9,6 +9,7 @@ of a batch are hashed at once.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -20,6 +21,8 @@ _MIX1 = 0xBF58476D1CE4E5B9
 _MIX2 = 0x94D049BB133111EB
 
 Samples = Int64[np.ndarray, " n"]
+
+_KEPT = 1 << 16  # numbers of one address that are kept for all parts of a batch
 
 
 def _mix(x: int) -> int:
@@ -58,6 +61,42 @@ def shuffled(n: int, *address: int | str) -> Int64[np.ndarray, " n"]:
     return np.argsort(hashes(np.arange(n, dtype=np.int64), *address), kind="stable").astype(np.int64)
 
 
+class _Numbers:
+    """The numbers of one address for all samples of a batch; few numbers a sample are computed once for all parts of it."""
+
+    def __init__(self, base: UInt64[np.ndarray, " n"]) -> None:
+        self.base = base
+        self._known: dict[tuple[str, int, int], np.ndarray] = {}
+
+    def bits(self, first: int, size: int, rows: Int64[np.ndarray, " m"] | None = None) -> UInt64[np.ndarray, "m size"]:
+        counters = np.arange(first, first + size, dtype=np.uint64) * np.uint64(_GOLDEN)  # (size,)
+        return _mix_array((self.base if rows is None else self.base[rows])[:, None] + counters)
+
+    def units(self, first: int, size: int, rows: Int64[np.ndarray, " m"]) -> Float64[np.ndarray, "m size"]:
+        """Uniform in [0, 1), with 53 random bits."""
+        return self._of(_unit, first, size, rows)
+
+    def orders(self, first: int, size: int, rows: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, "m size"]:
+        """A permutation of 0..size-1 a sample."""
+        return self._of(_order, first, size, rows)
+
+    def _of(self, function: Callable[..., np.ndarray], first: int, size: int, rows: Int64[np.ndarray, " m"]) -> np.ndarray:
+        if len(self.base) * size > _KEPT:
+            return function(self.bits(first, size, rows))
+        key = (function.__name__, first, size)
+        if key not in self._known:
+            self._known[key] = function(self.bits(first, size))
+        return self._known[key][rows]
+
+
+def _unit(bits: UInt64[np.ndarray, "n size"]) -> Float64[np.ndarray, "n size"]:
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _order(bits: UInt64[np.ndarray, "n size"]) -> Int64[np.ndarray, "n size"]:
+    return np.argsort(bits, axis=1, kind="stable").astype(np.int64)
+
+
 class Draw:
     """The random numbers of one operation for the `n` samples of a batch.
 
@@ -69,39 +108,35 @@ class Draw:
     """
 
     def __init__(self, samples: Samples, *address: int | str) -> None:
-        self.samples = np.asarray(samples, dtype=np.int64)
-        self._base = hashes(self.samples, *address)
-        self._count = 0
+        samples = np.asarray(samples, dtype=np.int64)
+        self._begin(_Numbers(hashes(samples, *address)), np.arange(len(samples)), 0)
+
+    def _begin(self, numbers: _Numbers, rows: Int64[np.ndarray, " n"], count: int) -> Draw:
+        self._numbers, self._rows, self._count = numbers, rows, count
+        return self
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self._rows)
 
-    def rows(self, chosen: Bool[np.ndarray, " n"]) -> Draw:
+    def rows(self, chosen: Bool[np.ndarray, " n"] | slice) -> Draw:
         """The same draws for some of the samples; each keeps the numbers it would have had."""
-        part = Draw.__new__(Draw)
-        part.samples = self.samples[chosen]
-        part._base = self._base[chosen]
-        part._count = self._count
-        return part
+        return Draw.__new__(Draw)._begin(self._numbers, self._rows[chosen], self._count)
 
     def within(self, *address: int | str) -> Draw:
         """The draws at an address inside of this one; they do not depend on how many were taken here."""
-        inside = Draw.__new__(Draw)
-        inside.samples = self.samples
-        inside._base = _mix_array(self._base + np.uint64(key(*address)))
-        inside._count = 0
-        return inside
+        base = _mix_array(self._numbers.base[self._rows] + np.uint64(key(*address)))
+        return Draw.__new__(Draw)._begin(_Numbers(base), np.arange(len(base)), 0)
 
-    def _bits(self, size: int | None) -> UInt64[np.ndarray, "..."]:
-        first, self._count = self._count, self._count + (size or 1)
-        counters = np.arange(first, self._count, dtype=np.uint64) * np.uint64(_GOLDEN)  # (size,)
-        bits = _mix_array(self._base[:, None] + counters)  # (n, size)
-        return bits[:, 0] if size is None else bits
+    def bits(self, size: int) -> UInt64[np.ndarray, "n size"]:
+        """64 random bits, `size` times a sample."""
+        first, self._count = self._count, self._count + size
+        return self._numbers.bits(first, size, self._rows)
 
     def uniform(self, low: float = 0.0, high: float = 1.0, *, size: int | None = None) -> Float64[np.ndarray, "..."]:
         """Uniform in [low, high), with 53 random bits."""
-        unit = (self._bits(size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        return low + (high - low) * unit
+        first, self._count = self._count, self._count + (size or 1)
+        units = self._numbers.units(first, size or 1, self._rows)
+        return low + (high - low) * (units[:, 0] if size is None else units)
 
     def normal(self, *, size: int | None = None) -> Float64[np.ndarray, "..."]:
         """Standard normal, by the Box-Muller transform of two uniform numbers."""
@@ -118,4 +153,29 @@ class Draw:
 
     def permutation(self, k: int) -> Int64[np.ndarray, "n k"]:
         """A permutation of 0..k-1 a sample."""
-        return np.argsort(self._bits(k), axis=1, kind="stable").astype(np.int64)
+        first, self._count = self._count, self._count + k
+        return self._numbers.orders(first, k, self._rows)
+
+
+class Draws:
+    """The draws at every address inside of one: `draws("gaussian_blur#0")` begins that operation's.
+
+    Parts of a batch share what was computed for the whole of it.
+    """
+
+    def __init__(self, samples: Samples, *address: int | str) -> None:
+        self._samples, self._address = samples, address
+        self._known: dict[tuple[int | str, ...], Draw] = {}
+        self._rows = slice(0, len(samples))
+
+    def __call__(self, *inside: int | str) -> Draw:
+        """The draws at an address, from the first one on."""
+        if inside not in self._known:
+            self._known[inside] = Draw(self._samples, *self._address, *inside)
+        return self._known[inside].rows(self._rows)
+
+    def rows(self, rows: slice) -> Draws:
+        """The same draws for a part of the batch."""
+        part = Draws(self._samples, *self._address)
+        part._known, part._rows = self._known, rows
+        return part

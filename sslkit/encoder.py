@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from sslkit import checkpoint
+from sslkit.draws import Draws
 from sslkit.errors import CheckpointError, DataError
 from sslkit.registry import registry_of
 from sslkit.views import View
@@ -39,7 +40,8 @@ class Transform:
                 raise DataError(f"transform: an image must be {wanted}, is {image.dtype} {image.shape}.")
         sizes = np.array([image.shape[:2] for image in listed], dtype=np.int64)
         samples = np.arange(len(listed), dtype=np.int64)
-        pixels = self.view.apply(listed, self.view.boxes(sizes, samples, "evaluate"), samples, "evaluate")
+        at = Draws(samples, "evaluate")
+        pixels = self.view.apply(listed, self.view.boxes(sizes, at), at)
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
 

@@ -6,18 +6,18 @@ import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sslkit import draws
+from sslkit import draws, micro_batches
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import unreadable_of
 from sslkit.errors import SslkitError, UserError
@@ -120,14 +120,22 @@ class Loader:
 
         The views of a slice are made anew for its second pass: having addresses, they are the same.
         """
-        pieces = math.ceil(self.plan.batch_size / micro_batch)
-        bounds = [self.plan.batch_size * piece // pieces for piece in range(pieces + 1)]
-        slices = [slice(first, last) for first, last in pairwise(bounds)]
+        slices = micro_batches.slices(self.plan.batch_size, micro_batch)
         order = ((step, rows) for step in range(start, stop) for _ in ("first", "second") for rows in slices)
-        stream = self._prepared(order, size=math.ceil(self.plan.batch_size / pieces))
+        stream = self._prepared(order, size=micro_batches.largest(self.plan.batch_size, micro_batch))
         for step in range(start, stop):
             labels, indices = self._labelled(step, slice(None))
-            yield SlicedBatch(islice(stream, pieces), islice(stream, pieces), labels, indices)
+            yield SlicedBatch(islice(stream, len(slices)), islice(stream, len(slices)), labels, indices)
+
+    def views_of(self, indices: Int64[np.ndarray, " n"], *, epoch: int) -> list[Float32[np.ndarray, "n _s _s c"]]:
+        """The very views that some images get in an epoch, one array a view; prepared in this process."""
+        out = [np.empty((len(indices), view.size, view.size, self.images.channels), dtype=np.float32) for view in self.views]
+        prepare(self.images, self.views, indices, address=self.address(epoch), out=out)
+        return out
+
+    def address(self, epoch: int) -> tuple[int | str, ...]:
+        """Where the draws of an epoch's views begin."""
+        return self.plan.seed, self.label, epoch
 
     def _prepared(self, order: Iterable[tuple[int, slice]], *, size: int) -> Iterator[Batch]:
         """The batches of these (step, rows of the step's batch), of at most `size` images."""
@@ -188,7 +196,7 @@ class _Tasks(Dataset[Done]):
         indices = plan.indices(step)[of_batch]
         bounds = np.linspace(0, len(indices), loader.parts + 1).astype(int)
         rows = slice(bounds[part], bounds[part + 1])
-        address = (plan.seed, loader.label, step // plan.batches_per_epoch)
+        address = loader.address(step // plan.batches_per_epoch)
         out = [tensor.numpy()[rows] for tensor in self.ring[slot]]
         try:
             if rows.start < rows.stop:

@@ -9,14 +9,11 @@ import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from sslkit import draws, gradient
-from sslkit.build import channels_of
-from sslkit.datasets.images import Images
-from sslkit.datasets.shapes import Shapes
+from sslkit import drawn, gradient
 from sslkit.encoder import load_encoder
 from sslkit.errors import NonFiniteError, Stopped
 from sslkit.folder import RunFolder
@@ -69,22 +66,9 @@ def _fewer(key: str, value: Any) -> Any:
     return fewer if isinstance(value, tuple) else fewer[0]
 
 
-class StandIns:
-    """Shapes of the form of the recipe's images: as many channels, about as large, labelled, for any split."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.channels: Literal[1, 3] = 1 if channels_of(recipe) == 1 else 3
-        size = max(view[0].parameters.get("size", 32) for view in recipe.views)
-        self.size = size if size <= 32 else round(size / 0.875)
-
-    def __call__(self, split: str) -> Images:
-        """The stand-in for one split; splits of other names share no images."""
-        return Shapes("train", num_images=2 * TEST_IMAGES, size=self.size, channels=self.channels, seed=draws.key(split))
-
-
 def smoke(recipe: Recipe, *, report: Reporter) -> list[Mapping[str, Any]]:
     """Go through all of a recipe in a folder that is thrown away; gives the results, which mean nothing."""
-    small, images = shrunk(recipe), StandIns(recipe)
+    small, images = shrunk(recipe), drawn.images(recipe, number=2 * TEST_IMAGES)
     report.say(f"smoke test of {recipe.name}: the same components at the same size, on drawn images, a few steps.")
     with tempfile.TemporaryDirectory(prefix="sslkit-smoke-") as folder:
         target = RunFolder(Path(folder))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-from sslkit import draws
 from sslkit.augmentations.composition import addressed
 from sslkit.datasets.images import Images
-from sslkit.draws import Draw
+from sslkit.draws import Draws
 
 _CHUNK_BYTES = 1 << 20  # images are worked on in chunks that stay in a core's cache
 
@@ -28,22 +26,18 @@ class View:
         self.crop, *self.operations = addressed(operations)
         self.size: int = self.crop.apply.size
 
-    def boxes(self, sizes: Int64[np.ndarray, "n 2"], samples: draws.Samples, *address: int | str) -> Int64[np.ndarray, "n 4"]:
+    def boxes(self, sizes: Int64[np.ndarray, "n 2"], at: Draws) -> Int64[np.ndarray, "n 4"]:
         """The crop's boxes (top, left, height, width), in pixels of images of these sizes."""
-        boxes: Int64[np.ndarray, "n 4"] = self.crop.apply.boxes(sizes, Draw(samples, *address, self.crop.address))
+        boxes: Int64[np.ndarray, "n 4"] = self.crop.apply.boxes(sizes, at(self.crop.address))
         return boxes
 
     def apply(
-        self,
-        images: Sequence[UInt8[np.ndarray, "_h _w c"]],
-        boxes: Int64[np.ndarray, "n 4"],
-        samples: draws.Samples,
-        *address: int | str,
+        self, images: Sequence[UInt8[np.ndarray, "_h _w c"]], boxes: Int64[np.ndarray, "n 4"], at: Draws
     ) -> Float32[np.ndarray, "n s s c"]:
-        """Crop the boxes out and apply the operations."""
+        """Crop the boxes out and apply the operations, at addresses inside of one that is the view's."""
         out: Float32[np.ndarray, "n s s c"] = self.crop.apply(list(images), boxes)
         for operation in self.operations:
-            out = operation(out, partial(Draw, samples, *address))
+            out = operation(out, at)
         return out
 
 
@@ -59,22 +53,21 @@ def prepare(
     largest = max(view.size for view in views)
     chunk = max(1, _CHUNK_BYTES // (4 * largest * largest * images.channels))
     sizes = images.sizes(indices)
-    boxes = [view.boxes(sizes, indices, *address, number) for number, view in enumerate(views)]
+    draws = [Draws(indices, *address, number) for number in range(len(views))]
+    boxes = [view.boxes(sizes, at) for view, at in zip(views, draws, strict=True)]
+    reductions = _reductions(views, boxes).tolist()
     for start in range(0, len(indices), chunk):
-        rows = slice(start, start + chunk)
-        pixels = []
-        for row in range(start, min(start + chunk, len(indices))):
-            reduction = _reduction([(view.size, box[row]) for view, box in zip(views, boxes, strict=True)])
-            pixels.append(images.read(int(indices[row]), reduction))
-        for number, view in enumerate(views):
-            scaled = _scaled(boxes[number][rows], sizes[rows], pixels)
-            out[number][rows] = view.apply(pixels, scaled, indices[rows], *address, number)
+        rows = slice(start, min(start + chunk, len(indices)))
+        pixels = [images.read(*one) for one in zip(indices[rows].tolist(), reductions[rows], strict=True)]
+        for view, at, all_boxes, result in zip(views, draws, boxes, out, strict=True):
+            scaled = _scaled(all_boxes[rows], sizes[rows], pixels)
+            result[rows] = view.apply(pixels, scaled, at.rows(rows))
 
 
-def _reduction(crops: Sequence[tuple[int, Int64[np.ndarray, " 4"]]]) -> int:
-    """The largest reduction at which every box still has at least as many pixels as its view."""
-    spare = min(min(int(box[2]), int(box[3])) / size for size, box in crops)
-    return max(factor for factor in (1, 2, 4, 8) if factor == 1 or factor <= spare)
+def _reductions(views: Sequence[View], boxes: Sequence[Int64[np.ndarray, "n 4"]]) -> Int64[np.ndarray, " n"]:
+    """For each image the largest reduction at which every box still has at least as many pixels as its view."""
+    spare = np.min([box[:, 2:].min(axis=1) / view.size for view, box in zip(views, boxes, strict=True)], axis=0)
+    return np.select([spare >= 8, spare >= 4, spare >= 2], [8, 4, 2], 1).astype(np.int64)
 
 
 def _scaled(

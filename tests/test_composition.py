@@ -15,7 +15,7 @@ from sslkit.augmentations.gaussian_blur import GaussianBlur
 from sslkit.augmentations.horizontal_flip import HorizontalFlip
 from sslkit.augmentations.one_of import OneOf
 from sslkit.augmentations.random_resized_crop import RandomResizedCrop
-from sslkit.draws import Draw
+from sslkit.draws import Draw, Draws
 from sslkit.errors import RecipeError, UserError
 from sslkit.recipe import Recipe
 from sslkit.schema import recipe_schema
@@ -149,7 +149,9 @@ def test_a_large_image_that_comes_alone_is_not_copied():
             return images
 
     crop = RandomResizedCrop(size=32)
-    View([crop, ("seen", Seen(), 0.999)]).apply([(255 * image[0]).astype(np.uint8)], np.array([[0, 0, 32, 32]]), np.array([3]))
+    View([crop, ("seen", Seen(), 0.999)]).apply(
+        [(255 * image[0]).astype(np.uint8)], np.array([[0, 0, 32, 32]]), Draws(np.array([3]))
+    )
     assert given[0].base is None
 
 

@@ -10,6 +10,7 @@ from sslkit.augmentations.horizontal_flip import HorizontalFlip
 from sslkit.augmentations.random_resized_crop import RandomResizedCrop
 from sslkit.datasets.shapes import Shapes
 from sslkit.datasets.subset import balanced, limited
+from sslkit.draws import Draws
 from sslkit.errors import DataError, UserError
 from sslkit.loader import Loader, Plan
 from sslkit.views import View
@@ -68,11 +69,11 @@ def test_the_two_views_of_an_image_differ_and_so_do_epochs_and_seeds():
 
 
 def test_an_added_operation_does_not_move_the_draws_of_the_others():
-    images, samples = [Shapes("train").read(i) for i in range(9)], np.arange(9)
+    images, at = [Shapes("train").read(i) for i in range(9)], Draws(np.arange(9), 0)
     sizes = np.full((9, 2), 32)
     without = View([RandomResizedCrop(size=32), HorizontalFlip()])
     behind = View([RandomResizedCrop(size=32), GaussianBlur(p=0.0), HorizontalFlip()])
-    results = [view.apply(images, view.boxes(sizes, samples, 0), samples, 0) for view in (without, behind)]
+    results = [view.apply(images, view.boxes(sizes, at), at) for view in (without, behind)]
     assert np.array_equal(*results)
 
 
@@ -84,7 +85,7 @@ def test_p_is_the_share_of_images():
     samples = np.arange(4000)
     view = View([RandomResizedCrop(size=1), ("blacken", Blacken(), 0.3)])
     ones = [np.full((2, 2, 1), 255, np.uint8)] * 4000
-    seen = view.apply(ones, np.tile([0, 0, 2, 2], (4000, 1)), samples, 0)
+    seen = view.apply(ones, np.tile([0, 0, 2, 2], (4000, 1)), Draws(samples, 0))
     assert abs((seen == 0).mean() - 0.3) < 0.03
 
 
@@ -155,8 +156,8 @@ def test_a_view_in_python_has_the_draws_of_the_recipe():
 
     ours = View([RandomResizedCrop(size=12, area=(0.3, 1.0)), HorizontalFlip(), ColorDistortion()])
     theirs = build.view(Recipe.parse(TEXT).views[0])
-    images, sizes, samples = [Shapes("train").read(i) for i in range(5)], np.full((5, 2), 32), np.arange(5)
-    one, two = (view.apply(images, view.boxes(sizes, samples, 0), samples, 0) for view in (ours, theirs))
+    images, sizes, at = [Shapes("train").read(i) for i in range(5)], np.full((5, 2), 32), Draws(np.arange(5), 0)
+    one, two = (view.apply(images, view.boxes(sizes, at), at) for view in (ours, theirs))
     assert np.array_equal(one, two)
 
 

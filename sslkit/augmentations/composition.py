@@ -28,8 +28,12 @@ class Operation(NamedTuple):
         """Apply it to its share of the images; `at` gives the draws at an address inside that of the whole list."""
         if self.p >= 1:
             return self.apply(images, at(self.address))
-        chosen = at(self.address, "p").chance(self.p)
+        chosen = self.chosen(at)
         return on_rows(chosen, images, lambda some: self.apply(some, at(self.address).rows(chosen)))
+
+    def chosen(self, at: Callable[..., Draw]) -> Bool[np.ndarray, " n"]:
+        """Which images it is applied to."""
+        return at(self.address, "p").chance(self.p)
 
     def on(self, rows: Bool[np.ndarray, " n"], images: Images, draw: Draw) -> Images:
         """Apply it to its share of some of the images, at addresses inside of a draw."""

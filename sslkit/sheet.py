@@ -1,0 +1,172 @@
+"""Contact sheet: what a recipe's views look like, as one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int64, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from sslkit import build
+from sslkit.augmentations.center_crop import CenterCrop
+from sslkit.datasets.images import Images
+from sslkit.draws import Draw, Draws
+from sslkit.errors import UserError
+from sslkit.loader import Loader, Plan
+from sslkit.recipe import Recipe
+
+NUM_SAMPLES = 6  # rows of a sheet, if nobody asks for others
+NUM_DRAWS = 8  # columns of a comparison
+_SMALLEST = 128  # pixels that a view's side has in the picture, at least
+_GAP = 12
+
+
+class Cell(NamedTuple):
+    """One image of a sheet and what stands below it."""
+
+    pixels: UInt8[np.ndarray, "h w 3"]
+    caption: str = ""
+
+
+def sheet(recipe: Recipe, images: Images, *, samples: Sequence[int] = (), epoch: int = 0) -> Image.Image:
+    """A row a sample: the original, then its views in an epoch, each with the operations that it went through.
+
+    They are the views of training, to the bit: the draws have the same addresses.
+
+    Args:
+        recipe: its `views` and its seed.
+        images: what it is trained on.
+        samples: numbers of images; by default a few, spread over the dataset.
+        epoch: 0 is the first.
+
+    Raises:
+        UserError: a sample is none of the dataset's.
+    """
+    loader = Loader(images, [build.view(parts) for parts in recipe.views], plan=Plan(len(images), 1, recipe.train.seed))
+    indices = _indices(samples or np.linspace(0, len(images) - 1, min(NUM_SAMPLES, len(images))).round().astype(int), images)
+    views = loader.views_of(indices, epoch=epoch)
+    captions = [[", ".join(names) for names in applied(loader, number, indices, epoch=epoch)] for number in range(len(views))]
+    rows = []
+    for row, index in enumerate(indices.tolist()):
+        cells = [Cell(_framed(images.read(index, 1), views[0].shape[1]), _name(images, index))]
+        cells += [Cell(_shown(view[row]), told[row]) for view, told in zip(views, captions, strict=True)]
+        rows.append(cells)
+    return _drawn(rows, ["original", *(f"view {number + 1}, epoch {epoch}" for number in range(len(views)))])
+
+
+def applied(loader: Loader, number: int, indices: Int64[np.ndarray, " n"], *, epoch: int) -> Iterator[list[str]]:
+    """For each image the names of the operations that are applied to it in one of its views, after the crop."""
+    at = Draws(indices, *loader.address(epoch), number)
+    chosen = [(operation.address.partition("#")[0], operation.chosen(at)) for operation in loader.views[number].operations]
+    for row in range(len(indices)):
+        yield [name for name, rows in chosen if rows[row]]
+
+
+def comparison(recipe: Recipe, images: Images, *, sample: int = 0, epoch: int = 0) -> Image.Image:
+    """A row an operation, as in the paper's figure 4 (arXiv:2002.05709): one image under several draws of each, alone.
+
+    The crop is drawn from the original, every other operation from its centre crop, and applied whatever its `p` says.
+
+    Args:
+        recipe: its `views` and its seed; an operation that several views share is drawn once.
+        images: what it is trained on.
+        sample: the number of an image.
+        epoch: the first draw is that of this epoch, the next that of the next.
+
+    Raises:
+        UserError: the sample is none of the dataset's.
+    """
+    indices = _indices([sample], images)
+    original = images.read(sample, 1)
+    rows, seen = [], []
+    for number, parts in enumerate(recipe.views):
+        view = build.view(parts)
+        size = np.array([original.shape[:2]], dtype=np.int64)
+        center = CenterCrop(size=view.size, fraction=1.0)
+        plain = center([original], center.boxes(size, Draw(indices)))
+        for part, operation in zip(parts, (view.crop, *view.operations), strict=True):
+            told = {key: value for key, value in part.to_dict().items() if key != "p"}
+            if told in seen:
+                continue
+            seen.append(told)
+            cells = []
+            for turn in range(epoch, epoch + NUM_DRAWS):
+                draw = Draw(indices, recipe.train.seed, "views", turn, number, operation.address)
+                if operation is view.crop:
+                    cells.append(Cell(_shown(operation.apply([original], operation.apply.boxes(size, draw))[0])))
+                else:
+                    cells.append(Cell(_shown(operation.apply(plain.copy(), draw)[0])))
+            rows.append([Cell(_framed(original, view.size) if operation is view.crop else _shown(plain[0]), part.name), *cells])
+    return _drawn(rows, ["from", *(f"epoch {turn}" for turn in range(epoch, epoch + NUM_DRAWS))])
+
+
+def _indices(samples: Sequence[int] | np.ndarray, images: Images) -> Int64[np.ndarray, " n"]:
+    for sample in samples:
+        if not 0 <= sample < len(images):
+            raise UserError(f"--sample: must be from 0 to {len(images) - 1}, as there are {len(images)} images, is {sample}.")
+    return np.asarray(samples, dtype=np.int64)
+
+
+def _name(images: Images, index: int) -> str:
+    if images.labels is None or images.classes is None or not 0 <= images.labels[index] < len(images.classes):
+        return f"sample {index}"
+    return f"sample {index}, {images.classes[images.labels[index]]}"
+
+
+def _shown(image: Float32[np.ndarray, "s s c"]) -> UInt8[np.ndarray, "_s _s 3"]:
+    """A view as a picture: clipped to [0, 1], in colour, small ones enlarged without smoothing."""
+    pixels = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    times = -(-_SMALLEST // len(pixels))
+    return np.broadcast_to(pixels.repeat(times, axis=0).repeat(times, axis=1), (len(pixels) * times,) * 2 + (3,))
+
+
+def _framed(image: UInt8[np.ndarray, "h w c"], size: int) -> UInt8[np.ndarray, "_h _w 3"]:
+    """An original, its longer side as long as a view is shown."""
+    side = size * -(-_SMALLEST // size)
+    height, width = image.shape[:2]
+    shape = (max(1, round(side * width / max(height, width))), max(1, round(side * height / max(height, width))))
+    whole = Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (height, width, 3))))
+    return np.asarray(whole.resize(shape, Image.Resampling.LANCZOS))
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(13)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of a text that fit into a width, broken behind commas."""
+    lines = [""]
+    for word in text.split(", "):
+        longer = f"{lines[-1]}, {word}" if lines[-1] else word
+        if lines[-1] and _font().getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _drawn(rows: Sequence[Sequence[Cell]], headings: Sequence[str]) -> Image.Image:
+    """Cells in rows and columns; a column is as wide as its widest image, a row as high as its highest with its caption."""
+    line = 17
+    widths = [max(row[column].pixels.shape[1] for row in rows) for column in range(len(headings))]
+    captions = [[_wrapped(cell.caption, width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    highest = [max(cell.pixels.shape[0] for cell in row) for row in rows]
+    heights = [high + line * max(map(len, told)) + 4 for high, told in zip(highest, captions, strict=True)]
+    heading_lines = [_wrapped(heading, width) for heading, width in zip(headings, widths, strict=True)]
+    top = line * max(map(len, heading_lines)) + _GAP
+    whole = Image.new("RGB", (sum(widths) + _GAP * (len(widths) + 1), top + sum(heights) + _GAP * (len(rows) + 1)), "white")
+    pen = ImageDraw.Draw(whole)
+    lefts = [_GAP + sum(widths[:column]) + _GAP * column for column in range(len(widths))]
+    for left, lines in zip(lefts, heading_lines, strict=True):
+        pen.text((left, _GAP), "\n".join(lines), fill="black", font=_font())
+    down = top + _GAP
+    for row, told, high, height in zip(rows, captions, highest, heights, strict=True):
+        for cell, lines, left in zip(row, told, lefts, strict=True):
+            whole.paste(Image.fromarray(np.ascontiguousarray(cell.pixels)), (left, down))
+            pen.text((left, down + high + 4), "\n".join(lines), fill="dimgray", font=_font())
+        down += height + _GAP
+    return whole

@@ -9,11 +9,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sslkit.augmentations.all_of import AllOf as AllOf
+    from sslkit.augmentations.auto_augment import AutoAugment as AutoAugment
+    from sslkit.augmentations.autocontrast import Autocontrast as Autocontrast
     from sslkit.augmentations.center_crop import CenterCrop as CenterCrop
     from sslkit.augmentations.color_distortion import ColorDistortion as ColorDistortion
+    from sslkit.augmentations.color_jitter import ColorJitter as ColorJitter
+    from sslkit.augmentations.cutout import Cutout as Cutout
+    from sslkit.augmentations.equalize import Equalize as Equalize
     from sslkit.augmentations.gaussian_blur import GaussianBlur as GaussianBlur
+    from sslkit.augmentations.gaussian_noise import GaussianNoise as GaussianNoise
+    from sslkit.augmentations.grayscale import Grayscale as Grayscale
     from sslkit.augmentations.horizontal_flip import HorizontalFlip as HorizontalFlip
+    from sslkit.augmentations.motion_blur import MotionBlur as MotionBlur
+    from sslkit.augmentations.normalize import Normalize as Normalize
+    from sslkit.augmentations.one_of import OneOf as OneOf
+    from sslkit.augmentations.posterize import Posterize as Posterize
+    from sslkit.augmentations.rand_augment import RandAugment as RandAugment
     from sslkit.augmentations.random_resized_crop import RandomResizedCrop as RandomResizedCrop
+    from sslkit.augmentations.rotate import Rotate as Rotate
+    from sslkit.augmentations.sobel import Sobel as Sobel
+    from sslkit.augmentations.solarize import Solarize as Solarize
+    from sslkit.augmentations.vertical_flip import VerticalFlip as VerticalFlip
     from sslkit.backbones.resnet import ResNet as ResNet
     from sslkit.backbones.torchvision import Torchvision as Torchvision
     from sslkit.datasets.cifar10 import CIFAR10 as CIFAR10
@@ -57,16 +74,24 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "AdamW": "sslkit.optimizers.adamw",
+    "AllOf": "sslkit.augmentations.all_of",
+    "AutoAugment": "sslkit.augmentations.auto_augment",
+    "Autocontrast": "sslkit.augmentations.autocontrast",
     "CIFAR10": "sslkit.datasets.cifar10",
     "CIFAR100": "sslkit.datasets.cifar100",
     "CSV": "sslkit.trackers.csv",
     "CenterCrop": "sslkit.augmentations.center_crop",
     "ColorDistortion": "sslkit.augmentations.color_distortion",
+    "ColorJitter": "sslkit.augmentations.color_jitter",
+    "Cutout": "sslkit.augmentations.cutout",
     "DCL": "sslkit.losses.dcl",
     "Draw": "sslkit.draws",
+    "Equalize": "sslkit.augmentations.equalize",
     "FashionMNIST": "sslkit.datasets.fashion_mnist",
     "Features": "sslkit.evaluations.features",
     "GaussianBlur": "sslkit.augmentations.gaussian_blur",
+    "GaussianNoise": "sslkit.augmentations.gaussian_noise",
+    "Grayscale": "sslkit.augmentations.grayscale",
     "HorizontalFlip": "sslkit.augmentations.horizontal_flip",
     "Identity": "sslkit.heads.identity",
     "ImageFolder": "sslkit.datasets.image_folder",
@@ -80,21 +105,30 @@ _PUBLIC = {
     "MLP": "sslkit.heads.mlp",
     "MNIST": "sslkit.datasets.mnist",
     "Margin": "sslkit.losses.margin",
+    "MotionBlur": "sslkit.augmentations.motion_blur",
     "NTLogistic": "sslkit.losses.nt_logistic",
     "NTXent": "sslkit.losses.nt_xent",
+    "Normalize": "sslkit.augmentations.normalize",
+    "OneOf": "sslkit.augmentations.one_of",
     "Plan": "sslkit.loader",
+    "Posterize": "sslkit.augmentations.posterize",
+    "RandAugment": "sslkit.augmentations.rand_augment",
     "RandomResizedCrop": "sslkit.augmentations.random_resized_crop",
     "Recipe": "sslkit.recipe",
     "ResNet": "sslkit.backbones.resnet",
+    "Rotate": "sslkit.augmentations.rotate",
     "SGD": "sslkit.optimizers.sgd",
     "STL10": "sslkit.datasets.stl10",
     "Shapes": "sslkit.datasets.shapes",
     "Siamese": "sslkit.methods.siamese",
+    "Sobel": "sslkit.augmentations.sobel",
+    "Solarize": "sslkit.augmentations.solarize",
     "Split": "sslkit.embedding",
     "SslkitError": "sslkit.errors",
     "SupCon": "sslkit.losses.sup_con",
     "Torchvision": "sslkit.backbones.torchvision",
     "UserError": "sslkit.errors",
+    "VerticalFlip": "sslkit.augmentations.vertical_flip",
     "View": "sslkit.views",
     "embed": "sslkit.embedding",
     "load_encoder": "sslkit.encoder",

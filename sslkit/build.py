@@ -71,11 +71,17 @@ def method(recipe: Recipe, *, in_channels: int) -> Any:
     seed_noise(recipe.train.seed, "head")
     head = component(recipe.head, in_dim=built.out_dim)
     joined = component(recipe.method, backbone=built, head=head, loss=component(recipe.loss))
-    needed = getattr(joined, "num_views", None)
-    if needed is not None and needed != len(recipe.views):
-        message = f"views: {recipe.method.name!r} with {recipe.loss.name!r} needs {needed} views and gets {len(recipe.views)}."
-        raise RecipeError([Problem(recipe.name, message)])
+    _check_views(recipe, joined)
     return joined.to(memory_format=torch.channels_last)
+
+
+def _check_views(recipe: Recipe, joined: Any) -> None:
+    """Raise RecipeError if the recipe has not as many views as the method needs."""
+    number, least, given = getattr(joined, "num_views", None), getattr(joined, "min_views", 1), len(recipe.views)
+    if given < least if number is None else given != number:
+        needed = f"{least} views or more" if number is None else f"{number} views"
+        message = f"views: {recipe.method.name!r} with {recipe.loss.name!r} needs {needed} and gets {given}."
+        raise RecipeError([Problem(recipe.name, message)])
 
 
 def backbone(recipe: Recipe, *, in_channels: int) -> nn.Module:

@@ -9,7 +9,7 @@ of a batch are hashed at once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache
 
 import numpy as np
@@ -66,31 +66,34 @@ class _Numbers:
 
     def __init__(self, base: UInt64[np.ndarray, " n"]) -> None:
         self.base = base
-        self._known: dict[tuple[str, int, int], np.ndarray] = {}
+        self._known: dict[tuple[Hashable, ...], np.ndarray] = {}
 
     def bits(self, first: int, size: int, rows: Int64[np.ndarray, " m"] | None = None) -> UInt64[np.ndarray, "m size"]:
         counters = np.arange(first, first + size, dtype=np.uint64) * np.uint64(_GOLDEN)  # (size,)
         return _mix_array((self.base if rows is None else self.base[rows])[:, None] + counters)
 
-    def units(self, first: int, size: int, rows: Int64[np.ndarray, " m"]) -> Float64[np.ndarray, "m size"]:
-        """Uniform in [0, 1), with 53 random bits."""
-        return self._of(_unit, first, size, rows)
-
-    def orders(self, first: int, size: int, rows: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, "m size"]:
-        """A permutation of 0..size-1 a sample."""
-        return self._of(_order, first, size, rows)
-
-    def _of(self, function: Callable[..., np.ndarray], first: int, size: int, rows: Int64[np.ndarray, " m"]) -> np.ndarray:
+    def of(
+        self, law: Callable[..., np.ndarray], *parameters: float | None, first: int, size: int, rows: Int64[np.ndarray, " m"]
+    ) -> np.ndarray:
+        """What a law makes of `size` times 64 bits a sample, from the draw `first` on."""
         if len(self.base) * size > _KEPT:
-            return function(self.bits(first, size, rows))
-        key = (function.__name__, first, size)
+            return law(self.bits(first, size, rows), *parameters)
+        key = (law, first, size, *parameters)
         if key not in self._known:
-            self._known[key] = function(self.bits(first, size))
+            self._known[key] = law(self.bits(first, size), *parameters)
         return self._known[key][rows]
 
 
-def _unit(bits: UInt64[np.ndarray, "n size"]) -> Float64[np.ndarray, "n size"]:
-    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+def _uniform(bits: UInt64[np.ndarray, "n size"], low: float, high: float) -> Float64[np.ndarray, "n size"]:
+    return low + (high - low) * ((bits >> np.uint64(11)).astype(np.float64) * 2.0**-53)
+
+
+def _single(bits: UInt64[np.ndarray, "n 1"], low: float, high: float) -> Float64[np.ndarray, " n"]:
+    return _uniform(bits, low, high)[:, 0]
+
+
+def _chance(bits: UInt64[np.ndarray, "n 1"], p: float) -> Bool[np.ndarray, " n"]:
+    return _single(bits, 0.0, 1.0) < p
 
 
 def _order(bits: UInt64[np.ndarray, "n size"]) -> Int64[np.ndarray, "n size"]:
@@ -127,6 +130,10 @@ class Draw:
         base = _mix_array(self._numbers.base[self._rows] + np.uint64(key(*address)))
         return Draw.__new__(Draw)._begin(_Numbers(base), np.arange(len(base)), 0)
 
+    def _of(self, law: Callable[..., np.ndarray], *parameters: float, size: int = 1) -> np.ndarray:
+        first, self._count = self._count, self._count + size
+        return self._numbers.of(law, *parameters, first=first, size=size, rows=self._rows)
+
     def bits(self, size: int) -> UInt64[np.ndarray, "n size"]:
         """64 random bits, `size` times a sample."""
         first, self._count = self._count, self._count + size
@@ -134,9 +141,7 @@ class Draw:
 
     def uniform(self, low: float = 0.0, high: float = 1.0, *, size: int | None = None) -> Float64[np.ndarray, "..."]:
         """Uniform in [low, high), with 53 random bits."""
-        first, self._count = self._count, self._count + (size or 1)
-        units = self._numbers.units(first, size or 1, self._rows)
-        return low + (high - low) * (units[:, 0] if size is None else units)
+        return self._of(_single, low, high) if size is None else self._of(_uniform, low, high, size=size)
 
     def normal(self, *, size: int | None = None) -> Float64[np.ndarray, "..."]:
         """Standard normal, by the Box-Muller transform of two uniform numbers."""
@@ -149,12 +154,11 @@ class Draw:
 
     def chance(self, p: float) -> Bool[np.ndarray, " n"]:
         """True with probability p."""
-        return self.uniform() < p
+        return self._of(_chance, p)
 
     def permutation(self, k: int) -> Int64[np.ndarray, "n k"]:
         """A permutation of 0..k-1 a sample."""
-        first, self._count = self._count, self._count + k
-        return self._numbers.orders(first, k, self._rows)
+        return self._of(_order, size=k)
 
 
 class Draws:

@@ -56,9 +56,9 @@ def in_micro_batches(
 
     `project` without a graph gives the outputs of all slices; `objective` and its gradient by these outputs are those of the
     whole batch, negatives included; `project` again, with a graph, takes that gradient on to the parameters. So it is not an
-    accumulation of the gradients of small batches. Both passes of a slice have the same noise of the model. Without batch norm
-    the gradients are those of `whole` to rounding; batch norm takes its statistics over a slice, and its running statistics
-    move in the second pass only.
+    accumulation of the gradients of small batches. Without batch norm and without noise in the model (dropout) the gradients
+    are those of the whole batch to rounding. Batch norm takes its statistics over a slice, and its running statistics move in
+    the second pass only; noise is each slice's own, and the same in both of its passes.
 
     Args:
         method: `project` and `objective` of the method's contract.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from sslkit import micro_batches
 
 KIND_OF_SECTION = {
     "method": "methods",
@@ -36,7 +39,7 @@ class Train(BaseModel):
     batch_size: Annotated[int, Field(gt=1, description="images a step; each gives all its views")]
     micro_batch: Annotated[
         Annotated[int, Gt(1)] | None,
-        Field(description="compute the batch in slices of at most so many images: same loss, memory of a slice"),
+        Field(description="compute in slices of at most so many images: the loss sees the whole batch; memory of a slice"),
     ] = None
     base_lr: Annotated[float, Field(gt=0, description="learning rate before scaling by the batch size")]
     lr_scaling: Annotated[
@@ -54,8 +57,15 @@ class Train(BaseModel):
 
     @property
     def slice_size(self) -> int:
-        """Images whose views lie in memory together."""
-        return min(self.batch_size, self.micro_batch or self.batch_size)
+        """Images whose views lie in memory together, at most."""
+        return micro_batches.largest(self.batch_size, self.micro_batch)
+
+    @field_validator("micro_batch")
+    @classmethod
+    def _whole(cls, micro_batch: int | None, info: Any) -> int | None:
+        """One slice is the whole batch: the same run as without slices."""
+        fits = micro_batch is not None and micro_batch >= info.data.get("batch_size", math.inf)
+        return None if fits else micro_batch
 
 
 @dataclass(frozen=True)

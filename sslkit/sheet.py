@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sslkit import build
 from sslkit.augmentations.center_crop import CenterCrop
+from sslkit.augmentations.composition import Operation
 from sslkit.datasets.images import Images
 from sslkit.draws import Draw, Draws
 from sslkit.errors import UserError
@@ -54,7 +55,7 @@ def sheet(recipe: Recipe, images: Images, *, samples: Sequence[int] = (), epoch:
         cells = [Cell(_framed(images.read(index, 1), views[0].shape[1]), _name(images, index))]
         cells += [Cell(_shown(view[row]), told[row]) for view, told in zip(views, captions, strict=True)]
         rows.append(cells)
-    return _drawn(rows, ["original", *(f"view {number + 1}, epoch {epoch}" for number in range(len(views)))])
+    return drawn(rows, ["original", *(f"view {number + 1}, epoch {epoch}" for number in range(len(views)))])
 
 
 def applied(loader: Loader, number: int, indices: Int64[np.ndarray, " n"], *, epoch: int) -> Iterator[list[str]]:
@@ -79,28 +80,32 @@ def comparison(recipe: Recipe, images: Images, *, sample: int = 0, epoch: int = 
     Raises:
         UserError: the sample is none of the dataset's.
     """
-    indices = _indices([sample], images)
-    original = images.read(sample, 1)
     rows, seen = [], []
     for number, parts in enumerate(recipe.views):
         view = build.view(parts)
-        size = np.array([original.shape[:2]], dtype=np.int64)
-        center = CenterCrop(size=view.size, fraction=1.0)
-        plain = center([original], center.boxes(size, Draw(indices)))
         for part, operation in zip(parts, (view.crop, *view.operations), strict=True):
             told = {key: value for key, value in part.to_dict().items() if key != "p"}
-            if told in seen:
-                continue
-            seen.append(told)
-            cells = []
-            for turn in range(epoch, epoch + NUM_DRAWS):
-                draw = Draw(indices, recipe.train.seed, "views", turn, number, operation.address)
-                if operation is view.crop:
-                    cells.append(Cell(_shown(operation.apply([original], operation.apply.boxes(size, draw))[0])))
-                else:
-                    cells.append(Cell(_shown(operation.apply(plain.copy(), draw)[0])))
-            rows.append([Cell(_framed(original, view.size) if operation is view.crop else _shown(plain[0]), part.name), *cells])
-    return _drawn(rows, ["from", *(f"epoch {turn}" for turn in range(epoch, epoch + NUM_DRAWS))])
+            if told not in seen:
+                seen.append(told)
+                draws = (
+                    Draws(_indices([sample], images), recipe.train.seed, "views", epoch + turn, number)
+                    for turn in range(NUM_DRAWS)
+                )
+                rows.append(alone(operation, images.read(sample, 1), draws, size=view.size))
+    return drawn(rows, ["from", *(f"epoch {epoch + turn}" for turn in range(NUM_DRAWS))])
+
+
+def alone(operation: Operation, original: UInt8[np.ndarray, "h w c"], draws: Iterable[Draws], *, size: int) -> list[Cell]:
+    """What one operation begins with, under its name, then what it makes of that under several draws."""
+    sizes = np.array([original.shape[:2]], dtype=np.int64)
+    name = operation.address.partition("#")[0]
+    if hasattr(operation.apply, "boxes"):
+        views = [operation.apply([original], operation.apply.boxes(sizes, at(operation.address))) for at in draws]
+        return [Cell(_framed(original, size), name), *(Cell(_shown(view[0])) for view in views)]
+    center = CenterCrop(size=size, fraction=1.0)
+    plain = center([original], center.boxes(sizes, Draw(np.zeros(1, dtype=np.int64))))
+    views = [operation.apply(plain.copy(), at(operation.address)) for at in draws]
+    return [Cell(_shown(plain[0]), name), *(Cell(_shown(view[0])) for view in views)]
 
 
 def _indices(samples: Sequence[int] | np.ndarray, images: Images) -> Int64[np.ndarray, " n"]:
@@ -139,8 +144,8 @@ def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Lines of a text that fit into a width, broken behind commas."""
-    lines = [""]
-    for word in text.split(", "):
+    lines = [""] if text else []
+    for word in text.split(", ") if text else ():
         longer = f"{lines[-1]}, {word}" if lines[-1] else word
         if lines[-1] and _font().getlength(longer) > width:
             lines.append(word)
@@ -149,15 +154,17 @@ def _wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def _drawn(rows: Sequence[Sequence[Cell]], headings: Sequence[str]) -> Image.Image:
+def drawn(rows: Sequence[Sequence[Cell]], headings: Sequence[str]) -> Image.Image:
     """Cells in rows and columns; a column is as wide as its widest image, a row as high as its highest with its caption."""
     line = 17
     widths = [max(row[column].pixels.shape[1] for row in rows) for column in range(len(headings))]
     captions = [[_wrapped(cell.caption, width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     highest = [max(cell.pixels.shape[0] for cell in row) for row in rows]
-    heights = [high + line * max(map(len, told)) + 4 for high, told in zip(highest, captions, strict=True)]
+    heights = [
+        high + line * max(map(len, told)) + (4 if any(told) else 0) for high, told in zip(highest, captions, strict=True)
+    ]
     heading_lines = [_wrapped(heading, width) for heading, width in zip(headings, widths, strict=True)]
-    top = line * max(map(len, heading_lines)) + _GAP
+    top = line * max(map(len, heading_lines)) + (_GAP if any(headings) else 0)
     whole = Image.new("RGB", (sum(widths) + _GAP * (len(widths) + 1), top + sum(heights) + _GAP * (len(rows) + 1)), "white")
     pen = ImageDraw.Draw(whole)
     lefts = [_GAP + sum(widths[:column]) + _GAP * column for column in range(len(widths))]

@@ -43,7 +43,7 @@ def derived(recipe: Recipe) -> Iterator[str]:
         if isinstance(module, nn.Module):
             yield f"{name}: {sum(p.numel() for p in module.parameters()):,} parameters"
     if settings.slice_size < settings.batch_size:
-        yield f"micro-batches: {settings.micro_batch} of {settings.batch_size} images at a time; the loss sees all of them"
+        yield f"micro-batches: {settings.slice_size} of {settings.batch_size} images at a time; the loss sees the whole batch"
         if any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm) for module in method.modules()):
             yield "  batch norm takes its statistics over a micro-batch: with another size it trains another network"
     parts = memory(recipe, method, channels=channels)

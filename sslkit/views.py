@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
+from sslkit import signatures
 from sslkit.augmentations.composition import addressed
 from sslkit.datasets.images import Images
 from sslkit.draws import Draws
 
-_CHUNK_BYTES = 1 << 20  # images are worked on in chunks that stay in a core's cache
+_CHUNK_BYTES = 1 << 22  # small images are worked on in chunks, so that what a call costs counts little,
+_LARGE_BYTES = 1 << 18  # and large ones one by one, so that they stay in a core's cache
 
 
 class View:
@@ -25,6 +27,7 @@ class View:
     def __init__(self, operations: Sequence[Any]) -> None:
         self.crop, *self.operations = addressed(operations)
         self.size: int = self.crop.apply.size
+        self._writes_into = "out" in signatures.declared(type(self.crop.apply).__call__, {"out": None})
 
     def boxes(self, sizes: Int64[np.ndarray, "n 2"], at: Draws) -> Int64[np.ndarray, "n 4"]:
         """The crop's boxes (top, left, height, width), in pixels of images of these sizes."""
@@ -32,12 +35,25 @@ class View:
         return boxes
 
     def apply(
-        self, images: Sequence[UInt8[np.ndarray, "_h _w c"]], boxes: Int64[np.ndarray, "n 4"], at: Draws
+        self,
+        images: Sequence[UInt8[np.ndarray, "_h _w c"]],
+        boxes: Int64[np.ndarray, "n 4"],
+        at: Draws,
+        *,
+        out: Float32[np.ndarray, "n s s c"] | None = None,
     ) -> Float32[np.ndarray, "n s s c"]:
-        """Crop the boxes out and apply the operations, at addresses inside of one that is the view's."""
-        out: Float32[np.ndarray, "n s s c"] = self.crop.apply(list(images), boxes)
+        """Crop the boxes out and apply the operations, at addresses inside of the view's; in `out` if it is given.
+
+        A crop that declares `out` writes there at once, and operations that work in place stay there.
+        """
+        memory = {"out": out} if self._writes_into else {}
+        result: Float32[np.ndarray, "n s s c"] = self.crop.apply(list(images), boxes, **memory)
         for operation in self.operations:
-            out = operation(out, at)
+            result = operation(result, at)
+        if out is None:
+            return result
+        if not np.may_share_memory(result, out):
+            out[:] = result
         return out
 
 
@@ -50,8 +66,8 @@ def prepare(
     out: Sequence[Float32[np.ndarray, "n _s _s c"]],
 ) -> None:
     """Write the views of some images into `out`, one array a view; each image is read once for all views."""
-    largest = max(view.size for view in views)
-    chunk = max(1, _CHUNK_BYTES // (4 * largest * largest * images.channels))
+    largest = max(4 * view.size**2 * images.channels for view in views)  # bytes
+    chunk = 1 if largest > _LARGE_BYTES else _CHUNK_BYTES // largest
     sizes = images.sizes(indices)
     draws = [Draws(indices, *address, number) for number in range(len(views))]
     boxes = [view.boxes(sizes, at) for view, at in zip(views, draws, strict=True)]
@@ -61,7 +77,7 @@ def prepare(
         pixels = [images.read(*one) for one in zip(indices[rows].tolist(), reductions[rows], strict=True)]
         for view, at, all_boxes, result in zip(views, draws, boxes, out, strict=True):
             scaled = _scaled(all_boxes[rows], sizes[rows], pixels)
-            result[rows] = view.apply(pixels, scaled, at.rows(rows))
+            view.apply(pixels, scaled, at.rows(rows), out=result[rows])
 
 
 def _reductions(views: Sequence[View], boxes: Sequence[Int64[np.ndarray, "n 4"]]) -> Int64[np.ndarray, " n"]:

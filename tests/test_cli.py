@@ -65,10 +65,16 @@ def test_copy_never_writes_over_a_file(tmp_path):
 def test_check_builds_what_needs_no_data(tmp_path):
     for wrong, says in (
         (["num_views=3", 'loss={name="margin"}'], "needs 2 views and gets 3"),
+        (["num_views=1"], "'siamese' with 'nt_xent' needs 2 views or more and gets 1"),
+        (['loss={name="margin", margin=0.0, mining="semi_hard"}'], "loss 'margin': margin: must be greater than 0"),
         (["augmentations.0.area=[1.0, 0.3]"], "'random_resized_crop': area"),
     ):
         overrides = [word for one in wrong for word in ("--set", one)]
-        assert says in sslkit("check", recipe_file(tmp_path), *overrides, cwd=tmp_path, check=2).stderr
+        for command in ("check", "run"):
+            assert says in sslkit(command, recipe_file(tmp_path), *overrides, cwd=tmp_path, check=2).stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["small.toml"]
+    one_view = ["--set", "num_views=1", "--set", 'loss={name="sup_con"}']
+    sslkit("check", recipe_file(tmp_path), *one_view, cwd=tmp_path)
 
 
 def test_version_and_show_of_what_can_t_run(tmp_path):

@@ -191,8 +191,8 @@ def test_brightness_may_be_added():
 
 
 def test_hue_turns_by_half_a_circle_at_most():
-    assert ColorDistortion(strength=4.0)._jitter._changes[3][1] == (-0.5, 0.5)
-    assert ColorDistortion(strength=4.0)._jitter._changes[1][1] == pytest.approx((0.0, 4.2))
+    assert ColorDistortion(strength=4.0)._jitter._bounds[3] == (-0.5, 0.5)
+    assert ColorDistortion(strength=4.0)._jitter._bounds[1] == pytest.approx((0.0, 4.2))
 
 
 def digits(distortion):
@@ -205,15 +205,15 @@ def digits(distortion):
 
         return law
 
-    distortion._jitter._changes = [
-        (digit(number), bounds) for number, (_, bounds) in enumerate(distortion._jitter._changes, start=1)
-    ]
+    distortion._jitter._laws = [digit(number) for number in range(1, 5)]
     return distortion
 
 
 def test_each_order_is_as_likely():
     n = 24_000
-    written = digits(ColorDistortion(jitter_p=0.5))(np.zeros((n, 1, 1, 1), dtype=np.float32), draw_of(n)).ravel()
+    written = digits(ColorDistortion(jitter_p=0.5, law="torchvision"))(
+        np.zeros((n, 1, 1, 1), dtype=np.float32), draw_of(n)
+    ).ravel()
     orders, counts = np.unique(written[written > 0], return_counts=True)
     assert len(orders) == 24
     expected = counts.sum() / 24
@@ -221,8 +221,21 @@ def test_each_order_is_as_likely():
 
 
 def test_fixed_order():
-    written = digits(ColorDistortion(jitter_p=1.0, order="fixed"))(np.zeros((9, 1, 1, 1), dtype=np.float32), draw_of(9))
+    written = digits(ColorDistortion(jitter_p=1.0, order="fixed", law="torchvision"))(
+        np.zeros((9, 1, 1, 1), dtype=np.float32), draw_of(9)
+    )
     assert set(written.ravel().tolist()) == {((1 * 5 + 2) * 5 + 3) * 5 + 4}
+
+
+def test_saturation_and_hue_in_one_step():
+    """The same as one after the other, either way."""
+    images, factors, turns = noise(6), np.array([0.0, 0.3, 0.9, 1.0, 1.3, 1.8]), np.array([-0.4, -0.1, 0.0, 0.1, 0.3, 0.5])
+    together = applied(color.saturation_and_hue_in_hsv, images, factors, turns)
+    for first, second in (
+        ((color.saturation_in_hsv, factors), (color.hue, turns)),
+        ((color.hue, turns), (color.saturation_in_hsv, factors)),
+    ):
+        assert np.abs(together - applied(second[0], applied(first[0], images, first[1]), second[1])).max() < 2e-6
 
 
 def test_shares_of_jitter_and_gray_are_independent():

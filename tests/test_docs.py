@@ -89,7 +89,7 @@ def test_python_is_run_block_after_block(path, session):
     assert len(texts) == path.read_text(encoding="utf-8").count("<!-- run")
 
 
-@pytest.mark.parametrize("module", ["draws", "encoder", "registry", "schedule"])
+@pytest.mark.parametrize("module", ["draws", "encoder", "micro_batches", "registry", "schedule"])
 def test_examples_in_docstrings(module):
     try:
         assert doctest.testmod(import_module(f"sslkit.{module}")).failed == 0
@@ -99,7 +99,7 @@ def test_examples_in_docstrings(module):
 
 def test_no_example_is_forgotten():
     files = {path.stem for path in Path(sslkit.__file__).parent.rglob("*.py") if "    >>> " in path.read_text(encoding="utf-8")}
-    assert files == {"draws", "encoder", "registry", "schedule"}
+    assert files == {"draws", "encoder", "micro_batches", "registry", "schedule"}
 
 
 def test_no_python_is_forgotten():
@@ -247,6 +247,17 @@ def test_every_built_in_component_has_its_reference(kind):
         assert f"## `{name}`\n\n::: {target.replace(':', '.')}\n" in text, name
     overview = rows(section(page("reference/index.md"), "Components"))
     assert [sorted(codes(names)) for first, names in overview if first == f"[{kind}]({kind}.md)"] == [sorted(builtins)]
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "reference").glob("*.md")), ids=lambda path: path.stem)
+def test_members_that_are_listed_live_in_their_module(path):
+    """A page leaves out silently what is not there, or is only imported there."""
+    text = path.read_text(encoding="utf-8")
+    found = re.findall(r"^::: ([\w.]+)\n(?: .*\n)*? +members: \[(.+)\]$", text, re.MULTILINE)
+    assert len(found) == text.count("members:") - text.count("members: false")
+    for module, names in found:
+        for name in names.split(", "):
+            assert getattr(getattr(import_module(module), name, None), "__module__", None) == module, f"{module}.{name}"
 
 
 def test_every_public_name_is_listed():

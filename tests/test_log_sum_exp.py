@@ -102,6 +102,22 @@ def test_a_second_derivative_is_refused() -> None:
         torch.autograd.grad(log_sum_exp(queries, queries, temperature=1.0).sum(), queries, create_graph=True)
 
 
+@pytest.mark.usefixtures("tiles_of_four")
+def test_only_what_is_asked_for_is_differentiated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory of keys, or of queries, that is not trained costs no backward of its own."""
+    queries, keys = rows(6, seed=0), rows(9, seed=1)
+    _, *right = both(dense, queries, keys, temperature=0.3)
+    slope = torch.linspace(-1, 2, 6, dtype=torch.float64)
+    for fixed, way in ((1, 0), (0, 1)):
+        given = [z.detach() if i == fixed else z for i, z in enumerate((queries, keys))]
+        sums = log_sum_exp(*given, temperature=0.3)
+        with torch.profiler.profile() as profile:
+            found = torch.autograd.grad(sums, given[way], slope)
+        torch.testing.assert_close(found[0], right[way], rtol=1e-12, atol=1e-12)
+        products = sum(event.name == "aten::addmm_" for event in profile.events())
+        assert products == 2 * 2 * 3  # similarities and one gradient, for each of 2 x 3 tiles
+
+
 def test_a_temperature_that_would_not_be_learned_is_refused() -> None:
     queries = rows(6, seed=0)
     with pytest.raises(UserError, match="Divide the queries"):
@@ -119,6 +135,18 @@ def test_autocast_changes_nothing(dtype: torch.dtype) -> None:
     short = log_sum_exp(queries.to(dtype), queries.to(dtype), temperature=0.07)
     assert short.dtype == torch.float32
     torch.testing.assert_close(short, right[0], rtol=2e-2, atol=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_dense_is_exact_too(dtype: torch.dtype) -> None:
+    queries, keys = rows(6, seed=0, dtype=torch.float32), rows(9, seed=1, dtype=torch.float32)
+    right = dense(queries, keys, temperature=0.07)
+    with torch.autocast("cpu", dtype=dtype):
+        assert torch.equal(dense(queries, keys, temperature=0.07), right)
+    short = [z.detach().to(dtype).requires_grad_() for z in (queries, keys)]
+    found = dense(*short, temperature=0.07)
+    assert torch.equal(found, dense(*[z.float() for z in short], temperature=0.07))
+    assert found.dtype == torch.float32
 
 
 def test_memory_stays_linear() -> None:

@@ -2,11 +2,14 @@
 
 import json
 
+import hypothesis
 import pytest
 import torch
-from small import recipe_file, sslkit
+from hypothesis import strategies as st
+from small import TEXT, recipe_file, sslkit
 from torch import nn
 
+from sslkit import micro_batches
 from sslkit.augmentations.horizontal_flip import HorizontalFlip
 from sslkit.augmentations.random_resized_crop import RandomResizedCrop
 from sslkit.datasets.shapes import Shapes
@@ -15,6 +18,8 @@ from sslkit.loader import Batch, Loader, Plan, SlicedBatch
 from sslkit.losses.nt_xent import NTXent
 from sslkit.losses.sup_con import SupCon
 from sslkit.methods.siamese import Siamese
+from sslkit.recipe import Recipe
+from sslkit.sections import Train
 from sslkit.views import View
 
 CPU = {"seed": 0, "device": torch.device("cpu"), "precision": "fp32"}
@@ -145,6 +150,30 @@ def test_the_loader_gives_the_same_views_twice_in_slices(workers):
                 assert torch.equal(torch.cat([one.views[number] for one in pieces]), whole_view)
 
 
+@hypothesis.settings(deadline=None)
+@hypothesis.given(batch_size=st.integers(2, 5000), micro_batch=st.integers(2, 6000))
+def test_slices_are_few_and_equal(batch_size, micro_batch):
+    slices = micro_batches.slices(batch_size, micro_batch)
+    assert [row for rows in slices for row in range(batch_size)[rows]] == list(range(batch_size))
+    sizes = [rows.stop - rows.start for rows in slices]
+    assert max(sizes) <= min(sizes) + 1
+    assert len(sizes) == -(-batch_size // micro_batch)
+    assert micro_batches.slices(batch_size, None) == [slice(0, batch_size)]
+    train = Train(epochs=1, batch_size=batch_size, micro_batch=micro_batch, base_lr=1.0)
+    assert train.slice_size == max(sizes)
+    assert micro_batches.slices(batch_size, train.slice_size) == slices
+
+
+@pytest.mark.parametrize("size", [16, 17, 10**6])
+def test_one_slice_is_the_run_without_slices(size):
+    sizes = ([], [f"train.micro_batch={size}"], ["train.micro_batch=15"])
+    plain, one, two = (Recipe.parse(TEXT, overrides=overrides) for overrides in sizes)
+    assert one == plain
+    assert one.digest() == plain.digest() != two.digest()
+    assert one.differences(plain.to_dict()) == plain.differences(one.to_dict()) == []
+    assert two.differences(plain.to_dict()) == ["train.micro_batch: None -> 15"]
+
+
 def test_a_run_in_micro_batches(tmp_path):
     """It trains to the end, with other statistics than the whole batch has; `show` says so."""
     plain, small = tmp_path / "plain", tmp_path / "small"
@@ -155,5 +184,5 @@ def test_a_run_in_micro_batches(tmp_path):
     assert last[0]["step"] == last[1]["step"]
     assert last[0]["loss"] != last[1]["loss"]
     shown = sslkit("show", recipe_file(tmp_path), "--set", "train.micro_batch=7", cwd=tmp_path).stdout
-    assert "micro-batches: 7 of 16 images at a time; the loss sees all of them" in shown
+    assert "micro-batches: 6 of 16 images at a time; the loss sees the whole batch" in shown
     assert "batch norm takes its statistics over a micro-batch" in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
@@ -22,6 +23,14 @@ def tall(images: Images) -> Float32[np.ndarray, "rows w c"]:
     assert images.flags.c_contiguous, "what is written into a tall image has to reach the images, which must lie in one piece"
     n, h, w, c = images.shape
     return images.reshape(n * h, w, c)
+
+
+def clip(images: Images) -> None:
+    """Keep values in [0, 1]; in two passes, each of which OpenCV makes four times as fast as numpy its one."""
+    pixels = tall(images)
+    if pixels.size:
+        cv2.threshold(pixels, 1, 1, cv2.THRESH_TRUNC, dst=pixels)
+        cv2.threshold(pixels, 0, 0, cv2.THRESH_TOZERO, dst=pixels)
 
 
 def apply_to(rows: Bool[np.ndarray, " n"], law: Callable[..., None], images: Images, *amounts: Amounts) -> None:

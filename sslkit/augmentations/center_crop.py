@@ -15,10 +15,10 @@ from sslkit.draws import Draw
 class CenterCrop:
     """Cut out the central square whose side is a fraction of the image's shorter side, and resize it.
 
-    With fraction 0.875 and size 224 this is "resize the shorter side to 256, take the central 224"
-    (arXiv:2002.05709, appendix B.5) in one step instead of two. The square's side and place are rounded as in the official
-    code: side = round(fraction * shorter), offset = (length - side + 1) // 2. That code takes the whole image at
-    32 pixels and below, which is fraction 1 here.
+    With fraction = S / R and size = S this is "resize the shorter side to R, take the central S" in one step instead of two:
+    0.875 = 224 / 256 for the paper's 256 and 224 (arXiv:2002.05709, appendix B.5). The square's side and place are rounded as
+    in the official code: side = round(fraction * shorter), offset = (length - side + 1) // 2. That code takes the whole image
+    at 32 pixels and below, which is fraction 1 here.
 
     Args:
         size: side of the square result in pixels.
@@ -42,6 +42,8 @@ class CenterCrop:
         side = np.maximum(np.rint(self.fraction * sizes.min(axis=1, keepdims=True)), 1).astype(np.int64)  # (n, 1)
         return np.concatenate([(sizes - side + 1) // 2, side, side], axis=1)
 
-    def __call__(self, images: Photos, boxes: Boxes) -> Float32[np.ndarray, "n size size c"]:
-        """Uint8 images of any sizes and a box for each -> float32 (n, size, size, c) in [0, 1]."""
-        return cut(images, boxes, size=self.size, interpolation=self.interpolation)
+    def __call__(
+        self, images: Photos, boxes: Boxes, out: Float32[np.ndarray, "n s s c"] | None = None
+    ) -> Float32[np.ndarray, "n size size c"]:
+        """Uint8 images of any sizes and a box for each -> float32 (n, size, size, c) in [0, 1], in `out` if it is given."""
+        return cut(images, boxes, size=self.size, interpolation=self.interpolation, out=out)

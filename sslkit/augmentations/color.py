@@ -14,19 +14,21 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float64
 
-from sslkit.augmentations.batch import Amounts, Images, per_image, tall
+from sslkit.augmentations.batch import Amounts, Images, clip, per_image, tall
+
+_LUMA = np.array([[0.2989, 0.587, 0.114]], dtype=np.float32)
 
 
 def multiply_brightness(images: Images, factors: Amounts) -> None:
     """Multiply by f: torchvision's brightness, and the official code's since June 2020."""
     images *= per_image(factors)
-    np.clip(images, 0, 1, out=images)
+    clip(images)
 
 
 def add_brightness(images: Images, offsets: Amounts) -> None:
     """Add d: TensorFlow's brightness, and the official code's until June 2020."""
     images += per_image(offsets)
-    np.clip(images, 0, 1, out=images)
+    clip(images)
 
 
 def contrast_by_channel(images: Images, factors: Amounts) -> None:
@@ -47,9 +49,7 @@ def saturation_in_hsv(images: Images, factors: Amounts) -> None:
     if images.shape[3] == 1:
         return
     hsv = _to_hsv(images)
-    saturation = hsv[..., 1]
-    saturation *= per_image(factors)[..., 0]
-    np.clip(saturation, 0, 1, out=saturation)
+    _saturate(hsv, factors)
     _from_hsv(hsv, images)
 
 
@@ -61,7 +61,7 @@ def saturation_by_luma(images: Images, factors: Amounts) -> None:
     images *= per_image(factors)
     for channel in range(3):
         images[..., channel] += gray
-    np.clip(images, 0, 1, out=images)
+    clip(images)
 
 
 def hue(images: Images, turns: Amounts) -> None:
@@ -69,8 +69,17 @@ def hue(images: Images, turns: Amounts) -> None:
     if images.shape[3] == 1:
         return
     hsv = _to_hsv(images)
-    degrees = hsv[..., 0]
-    degrees += per_image(360 * np.mod(turns, 1))[..., 0]  # never below 0: OpenCV wraps at 360 only
+    _turn(hsv, turns)
+    _from_hsv(hsv, images)
+
+
+def saturation_and_hue_in_hsv(images: Images, factors: Amounts, turns: Amounts) -> None:
+    """Change S, then H, or the other way round, which is the same, without going through RGB between them."""
+    if images.shape[3] == 1:
+        return
+    hsv = _to_hsv(images)
+    _saturate(hsv, factors)
+    _turn(hsv, turns)
     _from_hsv(hsv, images)
 
 
@@ -78,9 +87,8 @@ def grayscale(images: Images) -> None:
     """Put the luma into all three channels: the same in both libraries."""
     if images.shape[3] == 1:
         return
-    gray = luma(images)
-    for channel in range(3):
-        images[..., channel] = gray
+    for image in images:  # one by one, for OpenCV sums a long row of pixels in another order than a short one
+        cv2.cvtColor(cv2.transform(image, _LUMA), cv2.COLOR_GRAY2RGB, dst=image)
 
 
 def luma(colors: Float[np.ndarray, "*shape 3"]) -> Float[np.ndarray, "*shape"]:
@@ -97,8 +105,22 @@ def _channel_means(images: Images) -> Float64[np.ndarray, "n c"]:
 def _stretch(images: Images, factors: Amounts, means: Float64[np.ndarray, "n c"]) -> None:
     shift = (means * (1 - factors)[:, None]).astype(np.float32)[:, None, None]
     images *= per_image(factors)
-    images += np.tile(shift, (1, 1, images.shape[2], 1))  # (n, 1, w, c): whole rows are added several times faster
-    np.clip(images, 0, 1, out=images)
+    rows = np.empty((len(images), 1, *images.shape[2:]), dtype=np.float32)  # whole rows are added several times faster
+    rows[:] = shift
+    images += rows
+    clip(images)
+
+
+def _saturate(hsv: Images, factors: Amounts) -> None:
+    saturation = hsv[..., 1]
+    saturation *= per_image(factors)[..., 0]
+    if (factors > 1).any():
+        np.clip(saturation, 0, 1, out=saturation)
+
+
+def _turn(hsv: Images, turns: Amounts) -> None:
+    degrees = hsv[..., 0]
+    degrees += per_image(360 * np.mod(turns, 1))[..., 0]  # never below 0: OpenCV wraps at 360 only
 
 
 def _to_hsv(images: Images) -> Images:

@@ -54,12 +54,10 @@ class ColorJitter:
     ) -> None:
         self.p = p
         self.order = order
-        self._changes: list[tuple[Callable[[Images, Amounts], None], tuple[float, float]]] = [
-            (_BRIGHTNESS[brightness_law], _factors(brightness) if brightness_law == "multiply" else (-brightness, brightness)),
-            (_CONTRAST[law], _factors(contrast)),
-            (_SATURATION[law], _factors(saturation)),
-            (color.hue, (-hue, hue)),
-        ]
+        self._laws: list[Callable[..., None]] = [_BRIGHTNESS[brightness_law], _CONTRAST[law], _SATURATION[law], color.hue]
+        bounds = _factors(brightness) if brightness_law == "multiply" else (-brightness, brightness)
+        self._bounds = [bounds, _factors(contrast), _factors(saturation), (-hue, hue)]
+        self._in_hsv = law == "tensorflow"
 
     def __call__(self, images: Images, draw: Draw) -> Images:
         """Images (n, h, w, c) in [0, 1] -> all of them jittered, in place; those of one channel have no colour to change."""
@@ -70,12 +68,20 @@ class ColorJitter:
     def jitter(self, images: Images, draw: Draw, *, rows: Bool[np.ndarray, " n"]) -> None:
         """Jitter some of the images in place; numbers are drawn for all of them."""
         place = draw.permutation(4)  # (n, 4): the place of each change in an image's order
-        if self.order == "fixed":
-            place[:] = np.arange(4)
-        amounts = [draw.uniform(low, high) for _, (low, high) in self._changes]
-        for now in range(4):
-            for change, (law, _) in enumerate(self._changes):
-                apply_to(rows & (place[:, change] == now), law, images, amounts[change])
+        amounts = [draw.uniform(low, high) for low, high in self._bounds]
+        laws: list[tuple[Callable[..., None], list[Amounts]]] = [
+            (law, [of]) for law, of in zip(self._laws, amounts, strict=True)
+        ]
+        order = np.argsort(place, axis=1) if self.order == "random" else np.tile(np.arange(4), (len(place), 1))  # (n, 4)
+        if self._in_hsv:
+            laws.append((color.saturation_and_hue_in_hsv, amounts[2:]))
+            together = order[:, :-1] + order[:, 1:] == 2 + 3  # saturation and hue, one after the other
+            order[:, :-1][together], order[:, 1:][together] = 4, -1
+        order[~rows] = -1
+        for now in order.T:
+            for change in {*now.tolist()} - {-1}:
+                law, of_law = laws[change]
+                apply_to(now == change, law, images, *of_law)
 
 
 def _factors(amount: float) -> tuple[float, float]:

@@ -23,7 +23,9 @@ Boxes = Int64[np.ndarray, "n 4"]
 Photos = list[UInt8[np.ndarray, "_ _ c"]]
 
 
-def cut(images: Photos, boxes: Boxes, *, size: int, interpolation: Interpolation) -> Float32[np.ndarray, "n {size} {size} c"]:
+def cut(
+    images: Photos, boxes: Boxes, *, size: int, interpolation: Interpolation, out: Float32[np.ndarray, "n s s c"] | None = None
+) -> Float32[np.ndarray, "n {size} {size} c"]:
     """Cut one box out of each image and resize it to `size` by `size` pixels.
 
     Args:
@@ -32,6 +34,7 @@ def cut(images: Photos, boxes: Boxes, *, size: int, interpolation: Interpolation
         size: side of the result in pixels.
         interpolation: "bilinear" and "bicubic" look at the 2x2 or 4x4 nearest pixels, also where they shrink; "area" takes
             the mean of all pixels that fall into the new one; where it enlarges it interpolates linearly.
+        out: memory for the result.
 
     Returns:
         float32 in [0, 1].
@@ -39,7 +42,9 @@ def cut(images: Photos, boxes: Boxes, *, size: int, interpolation: Interpolation
     assert len(images) == len(boxes) > 0, f"{len(images)} images, {len(boxes)} boxes"
     resized = np.empty((len(images), size, size, images[0].shape[2]), dtype=np.uint8)
     flag = _FLAGS[interpolation]
-    for image, (top, left, height, width), out in zip(images, boxes.tolist(), resized, strict=True):
-        cv2.resize(image[top : top + height, left : left + width], (size, size), dst=out, interpolation=flag)
-    scaled: Float32[np.ndarray, "..."] = np.divide(resized, np.float32(255), dtype=np.float32)
+    for image, (top, left, height, width), small in zip(images, boxes.tolist(), resized, strict=True):
+        cv2.resize(image[top : top + height, left : left + width], (size, size), dst=small, interpolation=flag)
+    scaled = np.empty(resized.shape, dtype=np.float32) if out is None else out
+    np.copyto(scaled, resized)
+    scaled *= np.float32(1 / 255)  # 255 becomes 1 exactly
     return scaled

@@ -9,10 +9,9 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 from jaxtyping import Float32
 
+from sslkit.augmentations.batch import Images, clip
 from sslkit.augmentations.interval import interval
 from sslkit.draws import Draw
-
-Images = Float32[np.ndarray, "n h w c"]
 
 _BORDERS = {"zero": cv2.BORDER_CONSTANT, "reflect": cv2.BORDER_REFLECT_101}
 
@@ -50,14 +49,15 @@ class GaussianBlur:
         self.border = border
 
     def __call__(self, images: Images, draw: Draw) -> Images:
-        """Images (n, h, w, c) in [0, 1] -> all of them blurred, in a new array."""
+        """Images (n, h, w, c) in [0, 1] -> all of them blurred, in place."""
+        images = np.ascontiguousarray(images)
         radius = int(self.kernel * images.shape[1] + 1e-9) // 2
         sigmas = draw.uniform(*self.sigma)
-        blurred = np.empty_like(images)
-        for image, sigma, out in zip(images, sigmas.tolist(), blurred, strict=True):
+        for image, sigma in zip(images, sigmas.tolist(), strict=True):
             weights = taps(sigma, radius)
-            cv2.sepFilter2D(image, -1, weights, weights, dst=out, borderType=_BORDERS[self.border])
-        return np.clip(blurred, 0, 1, out=blurred)
+            cv2.sepFilter2D(image, -1, weights, weights, dst=image, borderType=_BORDERS[self.border])
+        clip(images)
+        return images
 
 
 def taps(sigma: float, radius: int) -> Float32[np.ndarray, " taps"]:

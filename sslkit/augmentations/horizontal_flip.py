@@ -7,11 +7,9 @@ from typing import Annotated
 import cv2
 import numpy as np
 from annotated_types import Ge, Le
-from jaxtyping import Float32
 
+from sslkit.augmentations.batch import Images, tall
 from sslkit.draws import Draw
-
-Images = Float32[np.ndarray, "n h w c"]
 
 
 class HorizontalFlip:
@@ -25,7 +23,8 @@ class HorizontalFlip:
         self.p = p
 
     def __call__(self, images: Images, draw: Draw) -> Images:  # noqa: ARG002 - nothing else is random
-        """Images (n, h, w, c) -> all of them mirrored, in a new array."""
-        n, h, w, c = images.shape
-        tall = images.reshape(n * h, w, c)  # one tall image: rows are mirrored one by one
-        return cv2.flip(tall, 1).reshape(n, h, w, c) if n else images
+        """Images (n, h, w, c) -> all of them mirrored, in place."""
+        images = np.ascontiguousarray(images)
+        if len(images):
+            cv2.flip(tall(images), 1, dst=tall(images))  # row by row
+        return images

@@ -70,7 +70,7 @@ def _check_end(data: bytes, start: int) -> None:
 
     The search begins behind the header, as that may hold a small JPEG with an end marker of its own.
     """
-    if data.find(END_OF_IMAGE, start) < 0:
+    if data.rfind(END_OF_IMAGE, start) < 0:  # from the end, where it usually is
         raise ValueError("the file is cut off")
 
 

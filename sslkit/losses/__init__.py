@@ -1,8 +1,9 @@
 """Losses: projections of the views -> one scalar.
 
 A loss is called with `z1, z2`, each `(n, k)`, row i of both from image i; one that declares `zs` instead gets the list of all
-views. It may declare `labels (n,)` and `indices (n,)`. It sees the whole global batch and returns a scalar, or
-`(scalar, {name: detached scalar})` to have more numbers logged. A loss with parameters of its own is a torch module.
+views; the least number of them that it takes is its class attribute `min_views`, by default 1. It may declare `labels (n,)` and
+`indices (n,)`. It sees the whole global batch and returns a scalar, or `(scalar, {name: detached scalar})` to have more numbers
+logged. A loss with parameters of its own is a torch module.
 """
 
 from sslkit import signatures

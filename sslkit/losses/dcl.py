@@ -34,6 +34,8 @@ class DCL(nn.Module):
         temperature: small values let the nearest negatives weigh more; the paper has 0.1 on ImageNet, 0.07 on CIFAR-10.
     """
 
+    min_views = 2
+
     def __init__(self, *, temperature: Annotated[float, Gt(0)] = 0.1) -> None:
         super().__init__()
         self.temperature = temperature
@@ -42,7 +44,8 @@ class DCL(nn.Module):
         """The loss of two or more views, and the numbers of `Contrast.metrics`; row i of every view comes from image i.
 
         Raises:
-            UserError: a single image, which has no negatives, or a single view.
+            UserError: a single image, which has no negatives, or a single view. Or a gradient of the gradient is asked for:
+                beyond a few thousand pairs, tile by tile, there is none.
         """
         rows, views = stacked(zs), len(zs)
         n = len(rows) // views

@@ -30,8 +30,9 @@ def log_sum_exp(
     """For each row i the log of the sum over j of exp(queries_i . keys_j / temperature); -inf if no pair of the row is left.
 
     Time grows with r c d, memory with (r + c) d: backward computes the tiles again instead of keeping them. Where the keys are
-    the queries themselves (the same tensor), half of the symmetric matrix is computed. Every row keeps a shift of its own, so
-    no temperature and no length of a row overflows. Below a few thousand pairs `dense` runs; both agree to rounding.
+    the queries themselves (the same tensor), half of the symmetric matrix is computed. Where similarities may be large, every
+    row keeps a shift of its own, so no temperature and no length of a row overflows. Up to a few thousand pairs `dense` runs;
+    both agree to rounding.
 
     Args:
         queries: one row an anchor; what is shorter than float32 is computed in float32.
@@ -47,12 +48,10 @@ def log_sum_exp(
     """
     if isinstance(temperature, Tensor):
         raise UserError("log_sum_exp: temperature is a tensor, which would get no gradient. Divide the queries by it instead.")
+    if len(queries) * len(keys) <= _WHOLE:
+        return dense(queries, keys, temperature=temperature, exclude=exclude, visit=visit)
     with torch.autocast(queries.device.type, enabled=False):
-        q = exact(queries)
-        k = q if keys is queries else exact(keys)
-        if len(q) * len(k) <= _WHOLE:
-            return dense(q, k, temperature=temperature, exclude=exclude, visit=visit)
-        found: Tensor = _Tiled.apply(q, None if keys is queries else k, temperature, exclude, visit)
+        found: Tensor = _Tiled.apply(exact(queries), None if keys is queries else exact(keys), temperature, exclude, visit)
         return found
 
 
@@ -64,13 +63,16 @@ def dense(
     exclude: Exclusion | None = None,
     visit: OnTile | None = None,
 ) -> Float[Tensor, " r"]:
-    """The definition of `log_sum_exp`, with the whole matrix in memory."""
-    logits = (queries / temperature) @ keys.T  # (r, c)
-    if visit is not None:
-        visit(logits.detach(), 0, 0)
-    if exclude is not None:
-        logits = left_out(logits, exclude, 0, 0)
-    return logits.logsumexp(dim=1)
+    """The definition of `log_sum_exp`, with the whole matrix in memory; in float32 too, or float64, even under autocast."""
+    with torch.autocast(queries.device.type, enabled=False):
+        q = exact(queries)
+        k = q if keys is queries else exact(keys)
+        logits = (q / temperature) @ k.T  # (r, c)
+        if visit is not None:
+            visit(logits.detach(), 0, 0)
+        if exclude is not None:
+            logits = left_out(logits, exclude, 0, 0)
+        return logits.logsumexp(dim=1)
 
 
 class _Tiled(torch.autograd.Function):
@@ -100,23 +102,25 @@ class _Tiled(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise UserError(
-                "log_sum_exp: a gradient of the gradient (create_graph=True) is not available tile by tile. "
-                "sslkit.losses.log_sum_exp.dense has one, and needs memory for the whole matrix."
+                f"log_sum_exp: a gradient of the gradient (create_graph=True) is not available tile by tile, as more than "
+                f"{_WHOLE:,} pairs are taken. Give the loss fewer images, or write one with sslkit.losses.log_sum_exp.dense, "
+                f"which has such a gradient and needs memory for the whole matrix."
             )
         queries, keys, sums = ctx.saved_tensors
         with torch.autocast(queries.device.type, enabled=False):
             others = queries if keys is None else keys
-            to_queries, to_keys = torch.zeros_like(queries), None if keys is None else torch.zeros_like(keys)
+            of_queries, of_keys = ctx.needs_input_grad[:2]
+            to_queries, to_keys = torch.zeros_like(queries) if of_queries else None, torch.zeros_like(keys) if of_keys else None
+            to_others = to_queries if keys is None else to_keys
             slope = upstream[0] / ctx.temperature
             soft = ctx.way.softmax(sums.masked_fill(sums == -math.inf, 0), slope, mirrored=keys is None)
             kept, ctx.kept = ctx.kept, []  # used up: its memory becomes that of the weights
             for rows, columns, tile in kept or _prepared(ctx, queries, keys):
                 weights = soft(tile, rows, columns)
-                to_queries[rows].addmm_(weights, others[columns])
-                if keys is None and rows != columns:
-                    to_queries[columns].addmm_(weights.T, queries[rows])
-                elif to_keys is not None:
-                    to_keys[columns].addmm_(weights.T, queries[rows])
+                if to_queries is not None:
+                    to_queries[rows].addmm_(weights, others[columns])
+                if to_others is not None and (keys is not None or rows != columns):
+                    to_others[columns].addmm_(weights.T, queries[rows])
         return to_queries, to_keys, None, None, None
 
 

@@ -10,11 +10,12 @@ from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sslkit.errors import UserError
 from sslkit.losses.contrast import Contrast
 from sslkit.losses.exclusions import SameModulo, left_out
 from sslkit.losses.pair_sum import pair_sum
-from sslkit.losses.rows import exact, row_dot, unit
-from sslkit.losses.semi_hard import Mining, mean_where, semi_hard_of_both
+from sslkit.losses.rows import exact, mean_where, row_dot, unit
+from sslkit.losses.semi_hard import Mining, semi_hard_of_both
 from sslkit.losses.tiles import OnTile
 
 Scalar = Float[Tensor, ""]
@@ -37,23 +38,32 @@ class Margin(nn.Module):
     Args:
         margin: the paper tries 0, 0.4, 0.8 and 1.6, and does not say which was best (B.10).
         mining: which negatives take part.
+
+    Raises:
+        UserError: margin 0 with semi-hard negatives, of which there are none.
     """
 
     def __init__(self, *, margin: Annotated[float, Ge(0)] = 0.8, mining: Mining = "all") -> None:
         super().__init__()
+        if margin == 0 and mining == "semi_hard":
+            raise UserError('margin: must be greater than 0 with mining = "semi_hard", which finds no negative within 0.')
         self.margin = margin
         self.mining = mining
 
     def forward(self, z1: Float[Tensor, "n k"], z2: Float[Tensor, "n k"]) -> tuple[Scalar, dict[str, Scalar]]:
-        """The loss, and the numbers of `Contrast.metrics` (the entropy at temperature 1); row i of both is image i."""
+        """The loss, and the numbers of `Contrast.metrics` (the entropy at temperature 1); row i of both is image i.
+
+        Raises:
+            UserError: a gradient of the gradient is asked for: with `mining = "all"`, tile by tile, there is none.
+        """
         with torch.autocast(z1.device.type, enabled=False):
             u1, u2 = unit(exact(z1)), unit(exact(z2))
             contrast = Contrast(len(u1), second=0, like=u1.detach())
-            loss = (_all if self.mining == "all" else _semi_hard)(u1, u2, self.margin, contrast)
+            loss = (_all if self.mining == "all" else _semi_hard)(u1, u2, margin=self.margin, visit=contrast)
             return loss, contrast.metrics()
 
 
-def _all(u1: Tensor, u2: Tensor, margin: float, visit: OnTile) -> Tensor:
+def _all(u1: Tensor, u2: Tensor, *, margin: float, visit: OnTile) -> Tensor:
     n = len(u1)
     bound = row_dot(u1, u2) - margin  # (n,): a negative above it costs
     total = pair_sum(partial(_excess, n=n, visit=visit), [u1, bound], [u2, bound])
@@ -70,7 +80,7 @@ def _excess(  # noqa: PLR0917 - tiles are handed over by position
     return (negatives - of_rows[:, None]).relu().sum() + (negatives - of_columns).relu().sum()
 
 
-def _semi_hard(u1: Tensor, u2: Tensor, margin: float, visit: OnTile) -> Tensor:
+def _semi_hard(u1: Tensor, u2: Tensor, *, margin: float, visit: OnTile) -> Tensor:
     bound = (row_dot(u1, u2) - margin).repeat(2)
     negatives, some = semi_hard_of_both(u1, u2, margin=margin, visit=visit)
     return mean_where((negatives - bound).relu(), some)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from sslkit.losses.contrast import Contrast
 from sslkit.losses.exclusions import SameModulo, left_out
 from sslkit.losses.pair_sum import pair_sum
-from sslkit.losses.rows import exact, row_dot, softplus, unit
-from sslkit.losses.semi_hard import Mining, mean_where, semi_hard_of_both
+from sslkit.losses.rows import exact, mean_where, row_dot, softplus, unit
+from sslkit.losses.semi_hard import Mining, semi_hard_of_both
 from sslkit.losses.tiles import OnTile
 
 Scalar = Float[Tensor, ""]
@@ -45,16 +45,20 @@ class NTLogistic(nn.Module):
         self.mining = mining
 
     def forward(self, z1: Float[Tensor, "n k"], z2: Float[Tensor, "n k"]) -> tuple[Scalar, dict[str, Scalar]]:
-        """The loss, and the numbers of `Contrast.metrics`; row i of both inputs comes from image i."""
+        """The loss, and the numbers of `Contrast.metrics`; row i of both inputs comes from image i.
+
+        Raises:
+            UserError: a gradient of the gradient is asked for: with `mining = "all"`, tile by tile, there is none.
+        """
         with torch.autocast(z1.device.type, enabled=False):
             scale = self.temperature**-0.5  # so that products of rows are similarities / temperature
             u1, u2 = unit(exact(z1)) * scale, unit(exact(z2)) * scale
             contrast = Contrast(len(u1), second=0, like=u1.detach())
-            loss = (_all if self.mining == "all" else _semi_hard)(u1, u2, contrast)
+            loss = (_all if self.mining == "all" else _semi_hard)(u1, u2, visit=contrast)
             return loss, contrast.metrics()
 
 
-def _all(u1: Tensor, u2: Tensor, visit: OnTile) -> Tensor:
+def _all(u1: Tensor, u2: Tensor, *, visit: OnTile) -> Tensor:
     n = len(u1)
     exclude = SameModulo(n)
 
@@ -67,7 +71,7 @@ def _all(u1: Tensor, u2: Tensor, visit: OnTile) -> Tensor:
     return softplus(-row_dot(u1, u2)).mean() + pairs / max(1, n * (n - 1))
 
 
-def _semi_hard(u1: Tensor, u2: Tensor, visit: OnTile) -> Tensor:
+def _semi_hard(u1: Tensor, u2: Tensor, *, visit: OnTile) -> Tensor:
     positive = softplus(-row_dot(u1, u2)).repeat(2)
     negatives, some = semi_hard_of_both(u1, u2, visit=visit)
     return mean_where(positive + softplus(negatives), some)

@@ -43,6 +43,8 @@ class NTXent(nn.Module):
             gradient are twice the paper's (with v views v times).
     """
 
+    min_views = 2
+
     def __init__(
         self,
         *,
@@ -58,7 +60,12 @@ class NTXent(nn.Module):
         self.directions = directions
 
     def forward(self, zs: Sequence[Float[Tensor, "n k"]]) -> tuple[Scalar, dict[str, Scalar]]:
-        """The loss of two or more views, and the numbers of `Contrast.metrics`; row i of every view comes from image i."""
+        """The loss of two or more views, and the numbers of `Contrast.metrics`; row i of every view comes from image i.
+
+        Raises:
+            UserError: a single view. Or a gradient of the gradient is asked for: beyond a few thousand pairs, tile by tile,
+                there is none.
+        """
         rows, views = stacked(zs), len(zs)
         n = len(rows) // views
         with torch.autocast(rows.device.type, enabled=False):
@@ -70,7 +77,7 @@ class NTXent(nn.Module):
                 anchors = _all_views(sums, positives)
             else:
                 contrast = Contrast(n, second=0, like=u.detach())
-                anchors = softplus(_of_other_views(u.chunk(views), self.temperature, contrast) - positives)
+                anchors = softplus(_of_other_views(u.chunk(views), temperature=self.temperature, contrast=contrast) - positives)
             mean = anchors.mean()
             return (mean if self.directions == "mean" else views * mean), contrast.metrics()
 
@@ -87,7 +94,7 @@ def _all_views(negatives: Float[Tensor, " m"], positives: Float[Tensor, "m p"]) 
     return softplus(negatives - together) + together - positives.mean(dim=1)
 
 
-def _of_other_views(us: Sequence[Tensor], temperature: float, contrast: Contrast) -> Tensor:
+def _of_other_views(us: Sequence[Tensor], *, temperature: float, contrast: Contrast) -> Tensor:
     """For each anchor and each other view its sum over that view of the other images, ordered as `with_own_image` does."""
     exclude = SameModulo(len(us[0]))
     columns = []

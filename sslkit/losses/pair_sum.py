@@ -23,7 +23,7 @@ def pair_sum(function: OfTile, rows: Sequence[Tensor], columns: Sequence[Tensor]
     Args:
         function: slices of the `rows`, slices of the `columns`, and the first row and column of the tile -> a scalar; plain
             torch, differentiable. A tensor that it brings along itself gets no gradient.
-        rows: tensors with one row for each row of the matrix of pairs.
+        rows: tensors with one row for each row of the matrix of pairs; those without a gradient may be labels or masks.
         columns: the same for its columns.
 
     Raises:
@@ -34,16 +34,21 @@ def pair_sum(function: OfTile, rows: Sequence[Tensor], columns: Sequence[Tensor]
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             total: Tensor = _PairSum.apply(function, len(rows), *tensors)
             return total
-        total = tensors[0].new_zeros(())
+        total = _widest(tensors).new_zeros(())
         for parts in _parts(tensors, len(rows)):
             pieces = [tensor[part] for tensor, part in zip(tensors, parts, strict=True)]
             total += function(*pieces, parts[0].start, parts[-1].start)
         return total
 
 
+def _widest(tensors: Sequence[Tensor]) -> Tensor:
+    """One of the type that sums and tiles have; labels and masks don't decide it."""
+    return max(tensors, key=lambda tensor: (tensor.is_floating_point(), tensor.element_size()))
+
+
 def _parts(tensors: Sequence[Tensor], count: int) -> Iterator[list[slice]]:
     """For each tile the part of every tensor that takes part; the first `count` tensors belong to the rows."""
-    side = tile_side(tensors[0].device, tensors[0].element_size())
+    side = tile_side(tensors[0].device, _widest(tensors).element_size())
     for rows in slices(len(tensors[0]), side):
         for columns in slices(len(tensors[-1]), side):
             yield [rows if i < count else columns for i in range(len(tensors))]
@@ -52,21 +57,26 @@ def _parts(tensors: Sequence[Tensor], count: int) -> Iterator[list[slice]]:
 class _PairSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, function: OfTile, count: int, *tensors: Tensor) -> Tensor:
-        total = tensors[0].new_zeros(())
-        slopes = [torch.zeros_like(tensor) for tensor in tensors]
+        total = _widest(tensors).new_zeros(())
+        slopes = {i: torch.zeros_like(tensor) for i, tensor in enumerate(tensors) if ctx.needs_input_grad[2 + i]}
         for parts in _parts(tensors, count):
-            pieces = [tensor[part].detach().requires_grad_() for tensor, part in zip(tensors, parts, strict=True)]
+            pieces = [tensor[part].detach() for tensor, part in zip(tensors, parts, strict=True)]
+            wanted = [pieces[i].requires_grad_() for i in slopes]
             with torch.enable_grad():
                 value = function(*pieces, parts[0].start, parts[-1].start)
-            gradients = torch.autograd.grad(value, pieces, materialize_grads=True)
-            for slope, part, gradient in zip(slopes, parts, gradients, strict=True):
-                slope[part] += gradient
             total += value.detach()
-        ctx.save_for_backward(*slopes)
+            if value.requires_grad:
+                gradients = torch.autograd.grad(value, wanted, materialize_grads=True)
+                for i, gradient in zip(slopes, gradients, strict=True):
+                    slopes[i][parts[i]] += gradient
+        ctx.save_for_backward(*[slopes.get(i) for i in range(len(tensors))])
         return total
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
-            raise UserError("pair_sum: a gradient of the gradient (create_graph=True) is not available tile by tile.")
-        return (None, None, *(slope * upstream[0] for slope in ctx.saved_tensors))
+            raise UserError(
+                "pair_sum: a gradient of the gradient (create_graph=True) is not available tile by tile. Write the loss with "
+                "the whole matrix of pairs in memory if it is to have one."
+            )
+        return (None, None, *(None if slope is None else slope * upstream[0] for slope in ctx.saved_tensors))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sslkit.errors import UserError
@@ -59,3 +59,8 @@ def rows_at(a: Float[Tensor, "m k"], at: Int64[Tensor, " r"]) -> Float[Tensor, "
 def softplus(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """log(1 + exp(x)). Above a threshold torch gives x itself: exact in float64 at 40, and not at its default of 20."""
     return torch.nn.functional.softplus(x, threshold=40)
+
+
+def mean_where(values: Float[Tensor, " m"], chosen: Bool[Tensor, " m"]) -> Float[Tensor, ""]:
+    """The mean of the chosen values; 0 if none is."""
+    return torch.where(chosen, values, 0).sum() / chosen.sum().clamp(min=1)

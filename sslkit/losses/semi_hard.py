@@ -50,8 +50,3 @@ def semi_hard_of_both(
     first, in_first = semi_hard(u1, u2, margin=margin, visit=visit)
     second, in_second = semi_hard(u2, u1, margin=margin)
     return torch.cat((first, second)), torch.cat((in_first, in_second))
-
-
-def mean_where(values: Float[Tensor, " m"], chosen: Bool[Tensor, " m"]) -> Float[Tensor, ""]:
-    """The mean of the chosen values; 0 if none is."""
-    return torch.where(chosen, values, 0).sum() / chosen.sum().clamp(min=1)

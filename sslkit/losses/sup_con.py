@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sslkit.losses.contrast import Contrast
 from sslkit.losses.exclusions import OtherLabel, SameLabel
 from sslkit.losses.log_sum_exp import log_sum_exp
-from sslkit.losses.rows import exact, row_dot, rows_at, softplus, stacked, unit
+from sslkit.losses.rows import exact, mean_where, row_dot, rows_at, softplus, stacked, unit
 
 Scalar = Float[Tensor, ""]
 
@@ -38,13 +38,19 @@ class SupCon(nn.Module):
         mean: `out` of the logarithm, which the paper recommends (78.7 against 67.4 on ImageNet, table 1), or `in` it.
     """
 
+    min_views = 1
+
     def __init__(self, *, temperature: Annotated[float, Gt(0)] = 0.1, mean: Literal["out", "in"] = "out") -> None:
         super().__init__()
         self.temperature = temperature
         self.mean = mean
 
     def forward(self, zs: Sequence[Float[Tensor, "n k"]], labels: Int64[Tensor, " n"]) -> tuple[Scalar, dict[str, Scalar]]:
-        """The loss of any number of views, and, of two or more, the numbers of `Contrast.metrics`."""
+        """The loss of any number of views, and, of two or more, the numbers of `Contrast.metrics`.
+
+        Raises:
+            UserError: a gradient of the gradient is asked for: beyond a few thousand pairs, tile by tile, there is none.
+        """
         order = labels.argsort(stable=True)  # so that the tiles with positives are few
         zs = [z[order] for z in zs]
         rows = exact(zs[0]) if len(zs) == 1 else stacked(zs)
@@ -54,19 +60,19 @@ class SupCon(nn.Module):
             contrast = Contrast(len(labels), second=len(labels), like=u.detach()) if len(zs) > 1 else None
             negatives = log_sum_exp(u, u, temperature=self.temperature, exclude=SameLabel(classes), visit=contrast)
             positives = log_sum_exp(u, u, temperature=self.temperature, exclude=OtherLabel(classes))
-            average, number = _mean_positive(u, classes)
-            gap = positives - average / self.temperature if self.mean == "out" else number.clamp(min=1).log()
+            _, ids, sizes = torch.unique(classes, return_inverse=True, return_counts=True)
+            number = (sizes[ids] - 1).to(u.dtype)  # (v n,): positives of each anchor
+            if self.mean == "out":
+                gap = positives - _mean_positive(u, ids, sizes) / self.temperature
+            else:
+                gap = number.clamp(min=1).log()
             # log-sum-exp(all) - positives = log(1 + exp(negatives - positives)), without the cancellation of easy pairs; a
             # single positive is its own mean, and in floating point the gradient of that 0 is not 0.
             anchors = softplus(negatives - positives.masked_fill(number == 0, 0)) + torch.where(number > 1, gap, 0)
-            some = (number > 0).to(u.dtype)  # (v n,): anchors that have a positive
-            loss = torch.where(number > 0, anchors, 0).sum() / some.sum().clamp(min=1)
-            return loss, {} if contrast is None else contrast.metrics()
+            return mean_where(anchors, number > 0), {} if contrast is None else contrast.metrics()
 
 
-def _mean_positive(u: Float[Tensor, "m k"], classes: Int64[Tensor, " m"]) -> tuple[Float[Tensor, " m"], Float[Tensor, " m"]]:
-    """Mean similarity of each row to its positives, and their number; 0 where there are none."""
-    _, ids, sizes = torch.unique(classes, return_inverse=True, return_counts=True)
-    sums = u.new_zeros(len(sizes), u.shape[1]).index_add(0, ids, u)  # (classes, k)
-    number = (sizes[ids] - 1).to(u.dtype)
-    return (row_dot(u, rows_at(sums, ids)) - row_dot(u, u)) / number.clamp(min=1), number
+def _mean_positive(u: Float[Tensor, "m k"], ids: Int64[Tensor, " m"], sizes: Int64[Tensor, " c"]) -> Float[Tensor, " m"]:
+    """Mean similarity of each row to the others of its class, ids[i] of `sizes`; 0 where there are none."""
+    sums = u.new_zeros(len(sizes), u.shape[1]).index_add(0, ids, u)  # (c, k)
+    return (row_dot(u, rows_at(sums, ids)) - row_dot(u, u)) / (sizes[ids] - 1).clamp(min=1)

@@ -33,6 +33,7 @@ class Siamese(nn.Module):
         self._takes = tuple(signatures.declared(called, dict.fromkeys(("z1", "z2", "zs", "labels", "indices"))))
         self._takes_list = "zs" in self._takes
         self.num_views: int | None = None if self._takes_list else 2
+        self.min_views: int = getattr(loss, "min_views", 1)
 
     def project(self, views: Sequence[Float[Tensor, "n c _h _w"]]) -> tuple[Float[Tensor, "n k"], ...]:
         """Projections of each view; views of one size that stand side by side share a forward pass."""

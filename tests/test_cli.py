@@ -95,7 +95,7 @@ def test_describe_and_schema(tmp_path):
     crop = sslkit("describe", "augmentations", "random_resized_crop", cwd=tmp_path).stdout
     assert "[float > 0 and <= 1, float > 0 and <= 1]" in crop
     assert "Of every one of this kind" in crop
-    assert json.loads(sslkit("schema", cwd=tmp_path).stdout)["properties"]["loss"]["oneOf"]
+    assert json.loads(sslkit("schema", cwd=tmp_path).stdout)["$defs"]["losses"]["oneOf"]
     assert "Did you mean 'losses'" in sslkit("describe", "loses", "nt_xent", cwd=tmp_path, check=2).stderr
 
 

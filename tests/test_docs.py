@@ -260,6 +260,13 @@ def test_members_that_are_listed_live_in_their_module(path):
             assert getattr(getattr(import_module(module), name, None), "__module__", None) == module, f"{module}.{name}"
 
 
+def test_every_augmentation_has_its_picture():
+    text = page("reference/augmentations.md")
+    for name in registry_of("augmentations").builtins:
+        assert f"](../pictures/{name}.png)" in text, name
+        assert (ROOT / "docs" / "pictures" / f"{name}.png").is_file(), f"{name}: run python docs/pictures.py"
+
+
 def test_every_public_name_is_listed():
     assert set(codes(section(page("reference/index.md"), "Public names"))) == {"sslkit", *sslkit.__all__}
 

@@ -1,0 +1,99 @@
+"""The contact sheet: the very views of training, what was applied to them, and the command that draws it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from small import TEXT, recipe_file, sslkit
+
+from sslkit import build, sheet
+from sslkit.datasets.shapes import Shapes
+from sslkit.errors import UserError
+from sslkit.loader import Loader, Plan
+from sslkit.recipe import Recipe
+
+
+@pytest.fixture
+def recipe():
+    return Recipe.parse(TEXT)
+
+
+@pytest.fixture
+def images():
+    return Shapes("train", num_images=60, size=12)
+
+
+def loader_of(recipe, images):
+    settings = recipe.train
+    return Loader(
+        images, [build.view(view) for view in recipe.views], plan=Plan(len(images), settings.batch_size, settings.seed)
+    )
+
+
+def test_they_are_the_views_of_training(recipe, images):
+    loader = loader_of(recipe, images)
+    per_epoch = loader.plan.batches_per_epoch
+    for step, batch in enumerate(loader.batches(0, 2 * per_epoch)):
+        again = loader.views_of(batch.indices.numpy(), epoch=step // per_epoch)
+        assert all(np.array_equal(view.permute(0, 2, 3, 1), other) for view, other in zip(batch.views, again, strict=True))
+
+
+def test_what_is_said_to_be_applied_is(recipe, images):
+    """A flip that is named has flipped: without it the view is its mirror image."""
+    loader = loader_of(recipe, images)
+    plain = loader_of(Recipe.parse(TEXT, overrides=["augmentations.1.p=0.0"]), images)
+    indices = np.arange(20)
+    for number in range(2):
+        named = ["horizontal_flip" in names for names in sheet.applied(loader, number, indices, epoch=3)]
+        flipped, unflipped = loader.views_of(indices, epoch=3)[number], plain.views_of(indices, epoch=3)[number]
+        assert 3 < sum(named) < 17
+        for one, other, said in zip(flipped, unflipped, named, strict=True):
+            assert np.abs(one - (other[:, ::-1] if said else other)).max() < 1e-5
+
+
+def test_a_cell_shows_its_view(recipe, images):
+    """The picture of a 12 pixel view has its pixels, eleven times enlarged, somewhere."""
+    picture = np.asarray(sheet.sheet(recipe, images, samples=[7], epoch=2))
+    view = loader_of(recipe, images).views_of(np.array([7]), epoch=2)[1][0]
+    shown = np.rint(255 * view).astype(np.uint8).repeat(11, axis=0).repeat(11, axis=1)
+    height, width = picture.shape[:2]
+    places = [(y, x) for y in range(height - 131) for x in range(width - 131) if (picture[y, x] == shown[0, 0]).all()]
+    assert any(np.array_equal(picture[y : y + 132, x : x + 132], shown) for y, x in places)
+
+
+def test_a_comparison_has_a_row_an_operation(recipe, images):
+    both = Recipe.parse(
+        TEXT.replace("augmentations = [", "views = [{ count = 2, augmentations = [").replace("\n]\n", "\n] }]\n", 1)
+    )
+    assert both.views == recipe.views
+    picture = sheet.comparison(recipe, images, sample=3)
+    assert 3 <= picture.height / 165 < 4  # crop, flip, colour: what two views share is drawn once
+    assert picture.size == sheet.comparison(both, images, sample=3).size
+
+
+@pytest.mark.parametrize("sample", [-1, 60])
+def test_a_sample_that_is_not_there(recipe, images, sample):
+    for draw in (
+        lambda: sheet.sheet(recipe, images, samples=[sample]),
+        lambda: sheet.comparison(recipe, images, sample=sample),
+    ):
+        with pytest.raises(UserError, match=f"--sample: must be from 0 to 59, as there are 60 images, is {sample}"):
+            draw()
+
+
+def test_the_command(tmp_path):
+    recipe = recipe_file(tmp_path)
+    assert "views.png: " in sslkit("views", recipe, "--sample", "3", "--sample", "5", "--epoch", "2", cwd=tmp_path).stdout
+    sslkit("views", recipe, "--compare", "--smoke", "-o", "compared.png", cwd=tmp_path)
+    for name in ("views.png", "compared.png"):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.format == "PNG"
+            assert min(picture.size) > 200
+    for wrong, says in (
+        (["-o", "views.jpg"], "must end in .png"),
+        (["--sample", "60"], "must be from 0 to 59"),
+        (["--compare", "--sample", "1", "--sample", "2"], "give one"),
+        (["--epoch", "-1"], "epoch"),
+    ):
+        assert says in sslkit("views", recipe, *wrong, cwd=tmp_path, check=2).stderr
+    grey = sslkit("views", recipe, "--set", "data.channels=1", "-o", "grey.png", cwd=tmp_path)
+    assert "grey.png" in grey.stdout

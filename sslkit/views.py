@@ -81,9 +81,12 @@ def prepare(
 
 
 def _reductions(views: Sequence[View], boxes: Sequence[Int64[np.ndarray, "n 4"]]) -> Int64[np.ndarray, " n"]:
-    """For each image the largest reduction at which every box still has at least as many pixels as its view."""
+    """For each image the largest reduction at which every box still has twice as many pixels as its view, either way.
+
+    With fewer, rounding a box to pixels shows; with so many, a view is better than without (docs/log.md, 2026-11-24).
+    """
     spare = np.min([box[:, 2:].min(axis=1) / view.size for view, box in zip(views, boxes, strict=True)], axis=0)
-    return np.select([spare >= 8, spare >= 4, spare >= 2], [8, 4, 2], 1).astype(np.int64)
+    return np.select([spare >= 16, spare >= 8, spare >= 4], [8, 4, 2], 1).astype(np.int64)
 
 
 def _scaled(

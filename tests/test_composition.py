@@ -228,3 +228,49 @@ def test_a_run_with_nested_operations(tmp_path):
     assert resolved.digest() == Recipe.load(tmp_path / "nested.toml").digest()
     described = sslkit("describe", "augmentations", "one_of", cwd=tmp_path).stdout
     assert "list of augmentations" in described
+
+
+LISTS = {
+    "the paper's figure 5, one branch untouched": """
+[[views]]
+augmentations = [{ name = "random_resized_crop", size = 16 }, { name = "sobel" }, { name = "cutout" }]
+[[views]]
+augmentations = [{ name = "random_resized_crop", size = 16 }]
+""",
+    "the two laws of BYOL": """
+[[views]]
+augmentations = [
+  { name = "random_resized_crop", size = 16 },
+  { name = "color_jitter", brightness = 0.4, contrast = 0.4, saturation = 0.2, hue = 0.1 },
+  { name = "grayscale" },
+  { name = "gaussian_blur", p = 1.0 },
+]
+[[views]]
+augmentations = [
+  { name = "random_resized_crop", size = 16 },
+  { name = "color_jitter", brightness = 0.4, contrast = 0.4, saturation = 0.2, hue = 0.1 },
+  { name = "grayscale" },
+  { name = "gaussian_blur", p = 0.1 },
+  { name = "solarize", p = 0.2 },
+]
+""",
+    "multi-crop": """
+[[views]]
+count = 2
+augmentations = [{ name = "random_resized_crop", size = 16, area = [0.14, 1.0] }, { name = "color_distortion" }]
+[[views]]
+count = 3
+augmentations = [{ name = "random_resized_crop", size = 8, area = [0.05, 0.14] }, { name = "color_distortion" }]
+""",
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_of_their_own_for_each_view_are_recipes(name, tmp_path):
+    before, _, after = RECIPE.partition("augmentations = [")
+    text = before + after.partition("]\n[data]")[2].join(["[data]", LISTS[name]])
+    (tmp_path / "views.toml").write_text(text, encoding="utf-8")
+    sizes = [view[0].parameters["size"] for view in Recipe.load(tmp_path / "views.toml").views]
+    assert sizes == ([16, 16, 8, 8, 8] if name == "multi-crop" else [16, 16])
+    sslkit("run", "views.toml", cwd=tmp_path)
+    assert (tmp_path / "runs/views/encoder.safetensors").exists()

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sslkit.datasets.shapes import Shapes as Shapes
     from sslkit.datasets.stl10 import STL10 as STL10
     from sslkit.draws import Draw as Draw
+    from sslkit.draws import Draws as Draws
     from sslkit.embedding import Split as Split
     from sslkit.embedding import embed as embed
     from sslkit.encoder import load_encoder as load_encoder
@@ -86,6 +87,7 @@ _PUBLIC = {
     "Cutout": "sslkit.augmentations.cutout",
     "DCL": "sslkit.losses.dcl",
     "Draw": "sslkit.draws",
+    "Draws": "sslkit.draws",
     "Equalize": "sslkit.augmentations.equalize",
     "FashionMNIST": "sslkit.datasets.fashion_mnist",
     "Features": "sslkit.evaluations.features",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from sslkit import signatures
+from sslkit.augmentations import is_crop, is_last
 from sslkit.errors import Problem, RecipeError, UserError, did_you_mean, listed
 from sslkit.problems import Places, problems_of
 from sslkit.registry import registry_of
@@ -38,7 +39,7 @@ class Check:
             if "evaluation_augmentations" in data
             else self._default_evaluation(views)
         )
-        self._begins_with_crop(evaluation, ("evaluation_augmentations",))
+        self._in_place(evaluation, ("evaluation_augmentations",))
         lists = {key: self._many(data, key) for key in ("evaluate", "track")}
         if self.problems:
             raise RecipeError(self.problems)
@@ -125,7 +126,7 @@ class Check:
                 self._problem(("num_views",), f"num_views: must be a positive integer, is {number!r}.")
                 return ()
             view = self._many(data, "augmentations")
-            self._begins_with_crop(view, ("augmentations",))
+            self._in_place(view, ("augmentations",))
             return (view,) * number
         return self._separate_views(data["views"])
 
@@ -139,7 +140,7 @@ class Check:
                 self._problem(("views", i), f"views.{i}: must hold augmentations = [...], and may hold count = 2.")
                 continue
             view = self._many(table, "augmentations", ("views", i))
-            self._begins_with_crop(view, ("views", i, "augmentations"))
+            self._in_place(view, ("views", i, "augmentations"))
             count = table.get("count", 1)
             if not isinstance(count, int) or isinstance(count, bool) or count < 1:
                 self._problem(("views", i, "count"), f"views.{i}.count: must be a positive integer, is {count!r}.")
@@ -149,19 +150,27 @@ class Check:
             self._problem(("views",), "views: must hold at least one view.")
         return tuple(found)
 
-    def _begins_with_crop(self, view: tuple[Part, ...], path: tuple[str | int, ...]) -> None:
+    def _in_place(self, view: tuple[Part, ...], path: tuple[str | int, ...]) -> None:
         if self.problems:  # a part that is missing for another reason is not reported twice
             return
         dotted = ".".join(map(str, path))
-        crops = [_is_crop(part.name) for part in view]
-        inside = (name for part in view for name in names_inside(part.kind, part.to_dict()))
-        if not crops or not crops[0] or any(crops[1:]) or any(map(_is_crop, inside)):
+        crops = [_says(is_crop, part.name) for part in view]
+        inside = [name for part in view for kind, name in named_inside(part.kind, part.to_dict()) if kind == part.kind]
+        if not crops or not crops[0] or any(crops[1:]) or any(_says(is_crop, name) for name in inside):
             self._problem(path, f"{dotted}: must begin with a crop, for instance random_resized_crop, and hold no other one.")
         elif view[0].options["p"] != 1:
             self._problem((*path, 0, "p"), f"{dotted}.0.p: a crop is made of every image.")
+        for name in (*(part.name for part in view[:-1]), *inside):
+            if _says(is_last, name):
+                self._problem(
+                    path, f"{dotted}: {name!r} leaves [0, 1], so it must be the last of the list and inside of no other."
+                )
 
     def _default_evaluation(self, views: tuple[tuple[Part, ...], ...]) -> tuple[Part, ...]:
-        """The centre crop of arXiv:2002.05709, B.6; small images are taken whole, as the authors' code does."""
+        """The centre crop of arXiv:2002.05709, B.6; small images are taken whole, as the authors' code does.
+
+        What leaves [0, 1] at the end of the first view is the network's input form, and stays.
+        """
         size = views[0][0].parameters.get("size") if views and views[0] else None
         if not isinstance(size, int):
             if not self.problems:
@@ -169,16 +178,17 @@ class Check:
             return ()
         section = {"name": "center_crop", "size": size, "fraction": 0.875 if size > 32 else 1.0}
         part = self._part(section, ("evaluation_augmentations", 0), "augmentations")
-        return () if part is None else (part,)
+        ends = tuple(one for one in views[0][-1:] if _says(is_last, one.name))
+        return () if part is None else (part, *ends)
 
 
-def _is_crop(name: str) -> bool:
-    return signatures.written(registry_of("augmentations").load(name), "boxes") is not None
+def _says(question: Callable[[type], bool], name: str) -> bool:
+    return question(registry_of("augmentations").load(name))
 
 
-def names_inside(kind: str, section: Mapping[str, Any]) -> Iterator[str]:
-    """The names of all components that a checked section holds inside of it, at any depth."""
+def named_inside(kind: str, section: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(kind, name) of all components that a checked section holds inside of it, at any depth."""
     for key, inner in signatures.nested(registry_of(kind).load(section["name"])).items():
-        for one in section[key]:
-            yield one["name"]
-            yield from names_inside(inner, one)
+        for one in section.get(key, []):
+            yield inner, one["name"]
+            yield from named_inside(inner, one)

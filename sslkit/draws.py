@@ -121,7 +121,7 @@ class Draw:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def rows(self, chosen: Bool[np.ndarray, " n"] | slice) -> Draw:
+    def rows(self, chosen: Bool[np.ndarray, " n"] | Int64[np.ndarray, " m"] | slice) -> Draw:
         """The same draws for some of the samples; each keeps the numbers it would have had."""
         return Draw.__new__(Draw)._begin(self._numbers, self._rows[chosen], self._count)
 
@@ -170,7 +170,7 @@ class Draws:
     def __init__(self, samples: Samples, *address: int | str) -> None:
         self._samples, self._address = samples, address
         self._known: dict[tuple[int | str, ...], Draw] = {}
-        self._rows = slice(0, len(samples))
+        self._rows = np.arange(len(samples))
 
     def __call__(self, *inside: int | str) -> Draw:
         """The draws at an address, from the first one on."""
@@ -181,5 +181,5 @@ class Draws:
     def rows(self, rows: slice) -> Draws:
         """The same draws for a part of the batch."""
         part = Draws(self._samples, *self._address)
-        part._known, part._rows = self._known, rows
+        part._known, part._rows = self._known, self._rows[rows]
         return part

@@ -198,12 +198,13 @@ class _Tasks(Dataset[Done]):
         rows = slice(bounds[part], bounds[part + 1])
         address = loader.address(step // plan.batches_per_epoch)
         out = [tensor.numpy()[rows] for tensor in self.ring[slot]]
+        known = len(unreadable_of(loader.images))
         try:
             if rows.start < rows.stop:
                 prepare(loader.images, loader.views, indices[rows], address=address, out=out)
         except SslkitError as error:
             return step, of_batch, slot, {}, error
-        return step, of_batch, slot, dict(unreadable_of(loader.images)), None
+        return step, of_batch, slot, dict(islice(unreadable_of(loader.images).items(), known, None)), None
 
 
 def _start_worker(_: int) -> None:

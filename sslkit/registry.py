@@ -168,7 +168,8 @@ class Registry:
         given = signatures.declared(init, offered) if init else {}
         filled = dict(parameters or {})
         for key, kind in signatures.nested(loaded).items():
-            filled[key] = [registry_of(kind)._inside(section) for section in filled[key]]
+            if key in filled:
+                filled[key] = [registry_of(kind)._inside(section) for section in filled[key]]
         return loaded(**given, **filled)
 
     def _inside(self, section: Mapping[str, Any]) -> tuple[Any, ...]:

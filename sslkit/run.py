@@ -147,11 +147,11 @@ class Run:
             self._evaluate_due(start)
             self._train(start)
             self._finish()
-            for line in skipped([self.loader.images, *(split.images for split in self.evaluator.splits.values())]):
-                self.report.say(line)
         finally:
             for tracker in self.trackers:
                 tracker.close()
+            for line in skipped([self.loader.images, *(split.images for split in self.evaluator.splits.values())]):
+                self.report.say(line)
 
     def _resume(self) -> int:
         """Steps done already, with everything put back as it was then."""

@@ -11,6 +11,7 @@ from jaxtyping import Float32, Int64, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from sslkit import build
+from sslkit.augmentations import is_crop
 from sslkit.augmentations.center_crop import CenterCrop
 from sslkit.augmentations.composition import Operation
 from sslkit.datasets.images import Images
@@ -80,6 +81,7 @@ def comparison(recipe: Recipe, images: Images, *, sample: int = 0, epoch: int = 
     Raises:
         UserError: the sample is none of the dataset's.
     """
+    indices, original = _indices([sample], images), images.read(sample, 1)
     rows, seen = [], []
     for number, parts in enumerate(recipe.views):
         view = build.view(parts)
@@ -87,11 +89,8 @@ def comparison(recipe: Recipe, images: Images, *, sample: int = 0, epoch: int = 
             told = {key: value for key, value in part.to_dict().items() if key != "p"}
             if told not in seen:
                 seen.append(told)
-                draws = (
-                    Draws(_indices([sample], images), recipe.train.seed, "views", epoch + turn, number)
-                    for turn in range(NUM_DRAWS)
-                )
-                rows.append(alone(operation, images.read(sample, 1), draws, size=view.size))
+                draws = (Draws(indices, recipe.train.seed, "views", epoch + turn, number) for turn in range(NUM_DRAWS))
+                rows.append(alone(operation, original, draws, size=view.size))
     return drawn(rows, ["from", *(f"epoch {epoch + turn}" for turn in range(NUM_DRAWS))])
 
 
@@ -99,7 +98,7 @@ def alone(operation: Operation, original: UInt8[np.ndarray, "h w c"], draws: Ite
     """What one operation begins with, under its name, then what it makes of that under several draws."""
     sizes = np.array([original.shape[:2]], dtype=np.int64)
     name = operation.address.partition("#")[0]
-    if hasattr(operation.apply, "boxes"):
+    if is_crop(type(operation.apply)):
         views = [operation.apply([original], operation.apply.boxes(sizes, at(operation.address))) for at in draws]
         return [Cell(_framed(original, size), name), *(Cell(_shown(view[0])) for view in views)]
     center = CenterCrop(size=size, fraction=1.0)

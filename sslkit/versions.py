@@ -7,7 +7,7 @@ import platform
 import torch
 
 import sslkit
-from sslkit.check import names_inside
+from sslkit.check import named_inside
 from sslkit.recipe import Recipe
 from sslkit.registry import BUILT_IN, registry_of
 
@@ -23,8 +23,8 @@ def versions(recipe: Recipe) -> dict[str, str]:
     ]
     found = {"sslkit": sslkit.__version__, "python": platform.python_version(), "torch": torch.__version__}
     for part in parts:
-        for name in (part.name, *names_inside(part.kind, part.to_dict())):
-            distribution = registry_of(part.kind).component(name).distribution
+        for kind, name in ((part.kind, part.name), *named_inside(part.kind, part.to_dict())):
+            distribution = registry_of(kind).component(name).distribution
             if distribution != BUILT_IN:
                 package, _, number = distribution.partition(" ")
                 found[package] = number

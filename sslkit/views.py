@@ -52,7 +52,7 @@ class View:
             result = operation(result, at)
         if out is None:
             return result
-        if not np.may_share_memory(result, out):
+        if result is not out:  # though it may be another view of the same memory, a mirrored one for instance
             out[:] = result
         return out
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Annotated, Any
 
 import jsonschema
 import numpy as np
@@ -15,11 +16,15 @@ from sslkit.augmentations.gaussian_blur import GaussianBlur
 from sslkit.augmentations.horizontal_flip import HorizontalFlip
 from sslkit.augmentations.one_of import OneOf
 from sslkit.augmentations.random_resized_crop import RandomResizedCrop
+from sslkit.datasets.shapes import Shapes
 from sslkit.draws import Draw, Draws
 from sslkit.errors import RecipeError, UserError
 from sslkit.recipe import Recipe
+from sslkit.registry import registry_of
 from sslkit.schema import recipe_schema
-from sslkit.views import View
+from sslkit.signatures import Sections
+from sslkit.versions import versions
+from sslkit.views import View, prepare
 
 RECIPE = """
 backbone  = { name = "resnet", depth = 18, width = 0.25, stem = "small" }
@@ -274,3 +279,67 @@ def test_lists_of_their_own_for_each_view_are_recipes(name, tmp_path):
     assert sizes == ([16, 16, 8, 8, 8] if name == "multi-crop" else [16, 16])
     sslkit("run", "views.toml", cwd=tmp_path)
     assert (tmp_path / "runs/views/encoder.safetensors").exists()
+
+
+class Mirrored:
+    """Gives back another view of the memory it was given."""
+
+    def __call__(self, images, draw):
+        return images[:, :, ::-1]
+
+
+@pytest.mark.parametrize("p", [1.0, 0.5])
+def test_what_shares_the_memory_of_the_batch_is_not_lost(p):
+    images = Shapes("train", num_images=8, size=32)
+    view = View([RandomResizedCrop(size=32), ("mirrored", Mirrored(), p)])
+    out = [np.zeros((8, 32, 32, 3), dtype=np.float32) for _ in range(3)]
+    indices = np.arange(8)
+    prepare(images, [view], indices, address=(0,), out=out[:1])
+    for row in range(8):
+        prepare(images, [view], indices[row : row + 1], address=(0,), out=[out[1][row : row + 1]])
+    at = Draws(indices, 0, 0)
+    boxes = view.boxes(images.sizes(indices), at)
+    out[2][:] = view.apply([images.read(i, 1) for i in range(8)], boxes, at)
+    assert np.array_equal(out[0], out[2])
+    assert np.array_equal(out[1], out[2])
+    plain = View([RandomResizedCrop(size=32)]).apply([images.read(i, 1) for i in range(8)], boxes, at)
+    assert not np.array_equal(plain, out[2])
+
+
+def test_parts_of_parts_of_draws():
+    at = Draws(np.arange(10), 0, "parts")
+    right = at("a").uniform()
+    assert np.array_equal(at.rows(slice(2, 6)).rows(slice(1, 3))("a").uniform(), right[3:5])
+    assert np.array_equal(at.rows(slice(2, 6))("a").rows(np.array([True, False, False, True])).uniform(), right[[2, 5]])
+
+
+def test_what_leaves_the_range_ends_a_list():
+    ends = RECIPE.replace("\n]\n", '\n  { name = "normalize" },\n]\n', 1)
+    assert [part.name for part in Recipe.parse(ends).evaluation_augmentations] == ["center_crop", "normalize"]
+    assert [part.name for part in Recipe.parse(RECIPE).evaluation_augmentations] == ["center_crop"]
+    for wrong in (
+        RECIPE.replace('{ name = "one_of"', '{ name = "normalize" },\n  { name = "one_of"'),
+        RECIPE.replace('{ name = "grayscale" }', '{ name = "normalize" }'),
+    ):
+        with pytest.raises(RecipeError, match=r"'normalize' leaves \[0, 1\], so it must be the last of the list"):
+            Recipe.parse(wrong)
+
+
+def test_components_of_any_kind_may_hold_sections():
+    """An evaluation that holds augmentations: checked, built, and its parts' versions known."""
+
+    class Robust:
+        def __init__(self, *, operations: Annotated[list[Any], Sections("augmentations")]) -> None:
+            self.operations = operations
+
+        def __call__(self, train, test):
+            yield "robust", 1.0
+
+    registry = registry_of("evaluations")
+    registry.register("robust")(Robust)
+    try:
+        recipe = Recipe.parse(RECIPE + '[[evaluate]]\nname = "robust"\noperations = [{ name = "gaussian_blur" }]')
+        assert build.component(recipe.evaluate[0]).operations[0][0] == "gaussian_blur"
+        assert "sslkit" in versions(recipe)
+    finally:
+        del registry._registered["robust"]

@@ -497,6 +497,16 @@ def test_where_no_other_of_its_class_is_left(broken):
     assert "0.jpg': can't be decoded" in message(ImageFolder, "train", root=broken, on_unreadable="skip")
 
 
+def test_what_the_system_refuses_is_not_skipped(broken, monkeypatch):
+    """A fault that may be gone next time must not put another image into its place for good."""
+    images = ImageFolder("train", root=broken, memory_gib=0.0, on_unreadable="skip")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda self: os.open("/nowhere/at all", os.O_RDONLY))
+        assert "can't be read: No such file" in message(images.read, 1, 1)
+    assert 1 not in images.unreadable
+    assert np.array_equal(images.read(1, 1), read_pixels(broken / "train/a/1.jpg", channels=3))
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_views_without_what_can_t_be_read(broken, workers):
     """The same whoever makes them, and known to the process that asked for them."""

@@ -3,8 +3,10 @@
 An operation may write into the images it is given. All its randomness comes from the draw, one row an image, so that an image's
 view does not depend on the batch. The first of a list is a *crop*: it has `.size`, `boxes(sizes, draw)`, which gives one
 `(top, left, height, width)` in pixels for each `(height, width)`, and is called with a list of uint8 images and their boxes to
-give float32 `(n, size, size, c)`. `p`, the share of images an operation is applied to, is a key of every operation; the
-composition applies it, and an operation that declares `p` sets its default by that.
+give float32 `(n, size, size, c)`; one that declares a third parameter, `out`, gets the memory of a batch to write them into.
+
+`p`, the share of images an operation is applied to, is a key of every operation; the composition applies it, and an operation
+that declares `p` sets its default by that. One whose result leaves [0, 1] says `last = True` on its class, and ends a list.
 """
 
 from typing import Annotated
@@ -15,8 +17,18 @@ from sslkit import signatures
 from sslkit.registry import Registry
 
 
+def is_crop(augmentation: type) -> bool:
+    """Whether it decides where boxes lie."""
+    return signatures.written(augmentation, "boxes") is not None
+
+
+def is_last(augmentation: type) -> bool:
+    """Whether no other operation may follow it."""
+    return bool(getattr(augmentation, "last", False))
+
+
 def _boxes(augmentation: type) -> str:
-    """A class with `boxes` is a crop, and is asked for them with sizes and a draw."""
+    """A crop is asked for its boxes with sizes and a draw."""
     boxes = signatures.written(augmentation, "boxes")
     taken = None if boxes is None else len(signatures.parameters_of(boxes))
     return "" if taken in (None, 2) else "a crop's boxes are asked for as boxes(self, sizes, draw)."

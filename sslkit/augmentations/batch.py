@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -10,6 +11,9 @@ from jaxtyping import Bool, Float32, Float64
 
 Images = Float32[np.ndarray, "n h w c"]
 Amounts = Float64[np.ndarray, " n"]
+
+Border = Literal["zero", "reflect"]  # what a filter sees outside of an image: black, or the image mirrored
+BORDERS = {"zero": cv2.BORDER_CONSTANT, "reflect": cv2.BORDER_REFLECT_101}
 
 
 def per_image(amounts: Amounts) -> Float32[np.ndarray, "n 1 1 1"]:
@@ -33,6 +37,16 @@ def clip(images: Images) -> None:
         cv2.threshold(pixels, 0, 0, cv2.THRESH_TOZERO, dst=pixels)
 
 
+def on_rows(rows: Bool[np.ndarray, " n"], images: Images, function: Callable[[Images], Images]) -> Images:
+    """Put what a function makes of some of the images in their place; a large image comes alone and is not copied."""
+    if not rows.any():
+        return images
+    if rows.all():
+        return function(images)
+    images[rows] = function(images[rows])
+    return images
+
+
 def apply_to(rows: Bool[np.ndarray, " n"], law: Callable[..., None], images: Images, *amounts: Amounts) -> None:
     """Apply a law, which writes into its images, to some of them, all of those at once.
 
@@ -42,11 +56,9 @@ def apply_to(rows: Bool[np.ndarray, " n"], law: Callable[..., None], images: Ima
         images: all of them; the others stay as they are.
         amounts: one number an image each.
     """
-    if not rows.any():
-        return
-    if rows.all():  # a large image comes alone, and copying it would cost more than the law
-        law(images, *amounts)
-        return
-    chosen = images[rows]
-    law(chosen, *(amount[rows] for amount in amounts))
-    images[rows] = chosen
+
+    def written(some: Images) -> Images:
+        law(some, *(amount[rows] for amount in amounts))
+        return some
+
+    on_rows(rows, images, written)

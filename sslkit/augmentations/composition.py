@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import MinLen
 from jaxtyping import Bool
 
-from sslkit.augmentations.batch import Images
+from sslkit.augmentations.batch import Images, on_rows
 from sslkit.draws import Draw
 from sslkit.signatures import Sections
 
@@ -53,16 +53,6 @@ def addressed(operations: Sequence[Any]) -> Iterator[Operation]:
         p = share[0] if share else getattr(apply, "p", 1.0)
         yield Operation(apply, f"{name}#{seen.setdefault(name, 0)}", p)
         seen[name] += 1
-
-
-def on_rows(rows: Bool[np.ndarray, " n"], images: Images, function: Callable[[Images], Images]) -> Images:
-    """Put what a function makes of some of the images in their place; a large image comes alone and is not copied."""
-    if not rows.any():
-        return images
-    if rows.all():
-        return function(images)
-    images[rows] = function(images[rows])
-    return images
 
 
 def _snake_case(name: str) -> str:

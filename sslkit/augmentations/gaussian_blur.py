@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import cv2
 import numpy as np
 from annotated_types import Ge, Gt, Le
 from jaxtyping import Float32
 
-from sslkit.augmentations.batch import Images, clip
+from sslkit.augmentations.batch import BORDERS, Border, Images, clip
 from sslkit.augmentations.interval import interval
 from sslkit.draws import Draw
-
-_BORDERS = {"zero": cv2.BORDER_CONSTANT, "reflect": cv2.BORDER_REFLECT_101}
 
 
 class GaussianBlur:
@@ -41,7 +39,7 @@ class GaussianBlur:
         p: Annotated[float, Ge(0), Le(1)] = 0.5,
         sigma: tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]] = (0.1, 2.0),
         kernel: Annotated[float, Gt(0), Le(1)] = 0.1,
-        border: Literal["zero", "reflect"] = "zero",
+        border: Border = "zero",
     ) -> None:
         self.p = p
         self.sigma = interval("sigma", sigma)
@@ -55,7 +53,7 @@ class GaussianBlur:
         sigmas = draw.uniform(*self.sigma)
         for image, sigma in zip(images, sigmas.tolist(), strict=True):
             weights = taps(sigma, radius)
-            cv2.sepFilter2D(image, -1, weights, weights, dst=image, borderType=_BORDERS[self.border])
+            cv2.sepFilter2D(image, -1, weights, weights, dst=image, borderType=BORDERS[self.border])
         clip(images)
         return images
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated
 
 import cv2
 import numpy as np
 from annotated_types import Gt, Le
 from jaxtyping import Float32, Float64
 
-from sslkit.augmentations.batch import Images
+from sslkit.augmentations.batch import BORDERS, Border, Images
 from sslkit.augmentations.interval import interval
 from sslkit.draws import Draw
-
-_BORDERS = {"zero": cv2.BORDER_CONSTANT, "reflect": cv2.BORDER_REFLECT_101}
 
 
 class MotionBlur:
@@ -40,7 +38,7 @@ class MotionBlur:
         self,
         *,
         length: tuple[Annotated[float, Gt(0), Le(1)], Annotated[float, Gt(0), Le(1)]] = (0.02, 0.1),
-        border: Literal["zero", "reflect"] = "reflect",
+        border: Border = "reflect",
     ) -> None:
         self.length = interval("length", length, at_most=1)
         self.border = border
@@ -52,7 +50,7 @@ class MotionBlur:
         angles = draw.uniform(0, math.pi)
         blurred = np.empty_like(images)
         for image, length, angle, out in zip(images, lengths.tolist(), angles.tolist(), blurred, strict=True):
-            cv2.filter2D(image, -1, path(length, angle), dst=out, borderType=_BORDERS[self.border])
+            cv2.filter2D(image, -1, path(length, angle), dst=out, borderType=BORDERS[self.border])
         return np.clip(blurred, 0, 1, out=blurred)
 
 

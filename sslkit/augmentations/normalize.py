@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Gt, MinLen
@@ -31,6 +31,8 @@ class Normalize:
     Raises:
         UserError: `std` is not above 0, or the numbers do not match each other or, when called, the channels of the images.
     """
+
+    last: ClassVar[bool] = True
 
     def __init__(self, *, mean: Mean = (0.485, 0.456, 0.406), std: Std = (0.229, 0.224, 0.225)) -> None:
         self.mean = np.asarray(mean, dtype=np.float64)

@@ -33,7 +33,8 @@ class ImageFolder:
         split: the name of a split.
         root: the folder.
         channels: 3 for RGB, 1 for grey.
-        memory_gib: up to how many GiB of decoded images are held in memory.
+        memory_gib: up to how many GiB of decoded images are held in memory. What is not held may be decoded at a fraction of
+            its size, so views differ a little, and it counts in the recipe's hash.
         on_unreadable: an image that can't be read stops the run, or is skipped: the next readable one of its class, by name,
             stands in for it, and the run says at its end how many there were.
 

@@ -25,7 +25,8 @@ class StandIns:
     """Image files of which the next readable one of the same class stands in for one that can't be read.
 
     Which one is a pure function of the files, so views depend on neither batch nor worker, and the number of images stays: a
-    file that breaks in the middle of a training moves no other image and no step.
+    file that breaks in the middle of a training moves no other image and no step. What the system refuses (a missing file, no
+    permission, too many open files) is not skipped.
 
     Args:
         files: where they are.
@@ -76,15 +77,16 @@ class StandIns:
                 try:
                     return look(at)
                 except DataError as error:
+                    if getattr(error.__cause__, "errno", None) is not None:  # not the file's fault, and gone perhaps next time
+                        raise
                     known[at] = str(error)
         raise DataError(f"{known[index]} No other image of its class that can be read was found to stand in for it.")
 
     def _like(self, index: int) -> Iterator[int]:
         """The image itself, then those of its class."""
-        for step in range(len(self)):
-            at = (index + step) % len(self)
-            if self._labels is None or self._labels[at] == self._labels[index]:
-                yield at
+        every = np.arange(len(self)) if self._labels is None else np.flatnonzero(self._labels == self._labels[index])
+        own = int(np.searchsorted(every, index))
+        return (int(at) for at in np.roll(every, -own))
 
 
 def files_with(on_unreadable: OnUnreadable, files: ImageFiles, labels: Labels | None) -> ImageFiles | StandIns:

@@ -77,6 +77,10 @@ class Check:
             self._problem((*path, "name"), f"{dotted}.name: {error}")
         except ValidationError as error:
             self._invalid(error, given, path, known=list(registry.model(name).model_fields), owner=repr(name))
+            lists = {
+                key: one if isinstance(one := given.get(key), list) else [] for key in signatures.nested(registry.load(name))
+            }
+            self._nested(registry.load(name), lists, path)  # what is wrong inside shows at once, too
         else:
             return Part(kind, name, {**parameters, **self._nested(registry.load(name), parameters, path)}, options)
         return None
@@ -156,10 +160,15 @@ class Check:
         dotted = ".".join(map(str, path))
         crops = [_says(is_crop, part.name) for part in view]
         inside = [name for part in view for kind, name in named_inside(part.kind, part.to_dict()) if kind == part.kind]
-        if not crops or not crops[0] or any(crops[1:]) or any(_says(is_crop, name) for name in inside):
+        if not crops or not crops[0] or any(crops[1:]):
             self._problem(path, f"{dotted}: must begin with a crop, for instance random_resized_crop, and hold no other one.")
         elif view[0].options["p"] != 1:
             self._problem((*path, 0, "p"), f"{dotted}.0.p: a crop is made of every image.")
+        for name in inside:
+            if _says(is_crop, name):
+                self._problem(
+                    path, f"{dotted}: {name!r} is a crop: it stands at the beginning of a list, not inside of another."
+                )
         for name in (*(part.name for part in view[:-1]), *inside):
             if _says(is_last, name):
                 self._problem(

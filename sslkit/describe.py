@@ -24,7 +24,9 @@ def description(kind: str, name: str) -> Iterator[Any]:
     yield f"[bold]{name}[/bold] ({registry.one}, from {component.distribution}, {component.target})\n"
     yield Text(inspect.cleandoc(loaded.__doc__ or "It has no docstring."), no_wrap=True, overflow="ignore")
     yield ""
-    for title, rows in (("Parameters", parameter_rows(kind, name)), ("Of every one of this kind", option_rows(kind))):
+    own = [*parameter_rows(kind, name)]
+    others = [row for row in option_rows(kind) if row[0] not in [mine for mine, *_ in own]]  # an option with a default of its own
+    for title, rows in (("Parameters", own), ("Of every one of this kind", others)):
         table = Table("key", "type and bounds", "default", title=title, title_justify="left")
         for row in rows:
             table.add_row(*map(escape, row))

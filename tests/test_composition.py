@@ -18,7 +18,7 @@ from sslkit.augmentations.one_of import OneOf
 from sslkit.augmentations.random_resized_crop import RandomResizedCrop
 from sslkit.datasets.shapes import Shapes
 from sslkit.draws import Draw, Draws
-from sslkit.errors import RecipeError, UserError
+from sslkit.errors import ContractError, RecipeError, UserError
 from sslkit.recipe import Recipe
 from sslkit.registry import registry_of
 from sslkit.schema import recipe_schema
@@ -199,7 +199,7 @@ def test_a_recipe_nests_them():
         (
             '"grayscale"',
             '"center_crop", size = 8',
-            "augmentations: must begin with a crop, for instance random_resized_crop, and hold no",
+            "augmentations: 'center_crop' is a crop: it stands at the beginning of a list, not inside",
         ),
         (
             '[{ name = "horizontal_flip" }, { name = "grayscale" }]',
@@ -343,3 +343,31 @@ def test_components_of_any_kind_may_hold_sections():
         assert "sslkit" in versions(recipe)
     finally:
         del registry._registered["robust"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "given"),
+    [
+        (lambda images: images.mean(3), r"float32 \(2, 32, 32\)"),
+        (lambda images: images.astype(np.float64), r"float64 \(2, 32, 32, 3\)"),
+        (lambda images: images[:, ::2, ::2], r"float32 \(2, 16, 16, 3\)"),
+        (lambda images: None, "None"),
+    ],
+)
+def test_what_an_operation_gives_is_checked(wrong, given):
+    view = View([RandomResizedCrop(size=32), ("mine", lambda images, draw: wrong(images), 1.0)])
+    images, out = Shapes("train", num_images=2, size=32), [np.zeros((2, 32, 32, 3), dtype=np.float32)]
+    with pytest.raises(ContractError, match=rf"^augmentation 'mine': must give float32 \(2, 32, 32, 3\), .* gave {given}"):
+        prepare(images, [view], np.arange(2), address=(0,), out=out)
+
+
+def test_all_that_is_wrong_inside_shows_at_once():
+    text = (
+        RECIPE.replace('in_order = "random"', 'in_order = "randm"')
+        .replace('"grayscale"', '"grayscal"')
+        .replace("kernel", "kernal")
+    )
+    with pytest.raises(RecipeError) as error:
+        Recipe.parse(text)
+    assert all(word in str(error.value) for word in ("'random'", "'grayscale'", "'kernel'"))
+    assert len(str(error.value).splitlines()) == 3

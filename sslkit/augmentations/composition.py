@@ -12,6 +12,7 @@ from jaxtyping import Bool
 
 from sslkit.augmentations.batch import Images, on_rows
 from sslkit.draws import Draw
+from sslkit.errors import ContractError
 from sslkit.signatures import Sections
 
 Operations = Annotated[list[Any], MinLen(1), Sections("augmentations")]
@@ -27,9 +28,18 @@ class Operation(NamedTuple):
     def __call__(self, images: Images, at: Callable[..., Draw]) -> Images:
         """Apply it to its share of the images; `at` gives the draws at an address inside that of the whole list."""
         if self.p >= 1:
-            return self.apply(images, at(self.address))
+            return self._applied(images, at(self.address))
         chosen = self.chosen(at)
-        return on_rows(chosen, images, lambda some: self.apply(some, at(self.address).rows(chosen)))
+        return on_rows(chosen, images, lambda some: self._applied(some, at(self.address).rows(chosen)))
+
+    def _applied(self, images: Images, draw: Draw) -> Images:
+        shape = images.shape
+        result: Images = self.apply(images, draw)
+        if not isinstance(result, np.ndarray) or result.shape != shape or result.dtype != np.float32:
+            given = f"{result.dtype} {result.shape}" if isinstance(result, np.ndarray) else repr(result)
+            name = self.address.partition("#")[0]
+            raise ContractError(f"augmentation {name!r}: must give float32 {shape}, like what it got, and gave {given}.")
+        return result
 
     def chosen(self, at: Callable[..., Draw]) -> Bool[np.ndarray, " n"]:
         """Which images it is applied to."""

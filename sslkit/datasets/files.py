@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.headers import read_size
 from sslkit.datasets.pixels import read_pixels
+from sslkit.errors import DataError
 
 
 class ImageFiles:
@@ -19,12 +22,14 @@ class ImageFiles:
         folder: where they are.
         names: relative to it, as bytes in one array `(n,)`: a million names cost no objects, and are shared after a fork.
         channels: 3 for RGB, 1 for grey.
+        advice: what can be done about a file that can't be read.
     """
 
-    def __init__(self, folder: Path, names: np.ndarray, *, channels: int) -> None:
+    def __init__(self, folder: Path, names: np.ndarray, *, channels: int, advice: str = "") -> None:
         self.folder = folder
         self.names = names
         self.channels = channels
+        self._advice = advice
 
     def __len__(self) -> int:
         """The number of files."""
@@ -36,8 +41,19 @@ class ImageFiles:
 
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for, from the headers."""
-        return np.array([read_size(self.path(index)) for index in indices.tolist()], dtype=np.int64).reshape(-1, 2)
+        with self._advised():
+            return np.array([read_size(self.path(index)) for index in indices.tolist()], dtype=np.int64).reshape(-1, 2)
 
     def read(self, index: int, reduction: int) -> UInt8[np.ndarray, "h w c"]:
         """One image; JPEG at `1 / reduction` of its height and width."""
-        return read_pixels(self.path(index), channels=self.channels, reduction=reduction)
+        with self._advised():
+            return read_pixels(self.path(index), channels=self.channels, reduction=reduction)
+
+    @contextlib.contextmanager
+    def _advised(self) -> Iterator[None]:
+        try:
+            yield
+        except DataError as error:
+            if not self._advice:
+                raise
+            raise DataError(f"{error} {self._advice}") from error.__cause__

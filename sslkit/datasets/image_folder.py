@@ -9,10 +9,9 @@ import numpy as np
 from annotated_types import Ge
 from jaxtyping import Int64, UInt8
 
-from sslkit.datasets.files import ImageFiles
 from sslkit.datasets.folders import list_images, split_folder
 from sslkit.datasets.held import held
-from sslkit.datasets.stand_in import OnUnreadable, files_with, unreadable_of
+from sslkit.datasets.stand_in import OnUnreadable, image_files, unreadable_of
 
 
 class ImageFolder:
@@ -59,7 +58,9 @@ class ImageFolder:
         on_unreadable: OnUnreadable = "fail",
     ) -> None:
         listing = list_images(split_folder(root, split, dataset="image_folder"))
-        files = files_with(on_unreadable, ImageFiles(listing.folder, listing.names, channels=channels), listing.labels)
+        files = image_files(
+            listing.folder, listing.names, channels=channels, labels=listing.labels, on_unreadable=on_unreadable
+        )
         self.unreadable = unreadable_of(files)
         self._images = held(files, int(memory_gib * 2**30)) or files
         self.channels: int = channels

@@ -9,10 +9,9 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from sslkit.datasets.files import ImageFiles
 from sslkit.datasets.folders import check_root, list_images, subfolders
 from sslkit.datasets.splits import check_split
-from sslkit.datasets.stand_in import OnUnreadable, files_with, unreadable_of
+from sslkit.datasets.stand_in import OnUnreadable, image_files, unreadable_of
 from sslkit.errors import DataError
 
 WNID = re.compile(r"n\d{8}")
@@ -55,7 +54,9 @@ class ImageNet:
             raise DataError(
                 f"{str(root / split / strangers[0])!r}: is not named like a class of ImageNet, such as 'n01440764'."
             )
-        self._images = files_with(on_unreadable, ImageFiles(listing.folder, listing.names, channels=3), listing.labels)
+        self._images = image_files(
+            listing.folder, listing.names, channels=3, labels=listing.labels, on_unreadable=on_unreadable
+        )
         self.unreadable = unreadable_of(self._images)
         self.channels = 3
         self.labels: Int64[np.ndarray, " n"] | None = listing.labels

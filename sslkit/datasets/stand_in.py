@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import cv2
@@ -89,9 +90,13 @@ class StandIns:
         return (int(at) for at in np.roll(every, -own))
 
 
-def files_with(on_unreadable: OnUnreadable, files: ImageFiles, labels: Labels | None) -> ImageFiles | StandIns:
+def image_files(
+    folder: Path, names: np.ndarray, *, channels: int, labels: Labels | None, on_unreadable: OnUnreadable
+) -> ImageFiles | StandIns:
     """The files, with stand-ins if what can't be read is skipped."""
-    return StandIns(files, labels) if on_unreadable == "skip" else files
+    if on_unreadable == "skip":
+        return StandIns(ImageFiles(folder, names, channels=channels), labels)
+    return ImageFiles(folder, names, channels=channels, advice='Set data.on_unreadable = "skip" to go on without such files.')
 
 
 def unreadable_of(images: object) -> dict[int, str]:

@@ -25,7 +25,7 @@ def description(kind: str, name: str) -> Iterator[Any]:
     yield Text(inspect.cleandoc(loaded.__doc__ or "It has no docstring."), no_wrap=True, overflow="ignore")
     yield ""
     own = [*parameter_rows(kind, name)]
-    others = [row for row in option_rows(kind) if row[0] not in [mine for mine, *_ in own]]  # an option with a default of its own
+    others = [row for row in option_rows(kind) if row[0] not in [mine for mine, *_ in own]]  # it may have its own default
     for title, rows in (("Parameters", own), ("Of every one of this kind", others)):
         table = Table("key", "type and bounds", "default", title=title, title_justify="left")
         for row in rows:

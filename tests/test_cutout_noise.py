@@ -119,7 +119,7 @@ def test_noise_equals_its_formula_in_float64(size, channels):
     result = GaussianNoise()(images.copy(), draw_of(np.arange(11)))
     draw = draw_of(np.arange(11))
     sigmas = draw.uniform(0.02, 0.2)
-    words = draw._bits(math.ceil(size * size * channels / 4)).tolist()
+    words = draw.bits(math.ceil(size * size * channels / 4)).tolist()
     numbers = [
         [NormalDist().inv_cdf(((word >> shift) % 65536 + 0.5) / 65536) for word in row for shift in (0, 16, 32, 48)]
         for row in words

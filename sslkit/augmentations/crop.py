@@ -44,7 +44,5 @@ def cut(
     flag = _FLAGS[interpolation]
     for image, (top, left, height, width), small in zip(images, boxes.tolist(), resized, strict=True):
         cv2.resize(image[top : top + height, left : left + width], (size, size), dst=small, interpolation=flag)
-    scaled = np.empty(resized.shape, dtype=np.float32) if out is None else out
-    np.copyto(scaled, resized)
-    scaled *= np.float32(1 / 255)  # 255 becomes 1 exactly
+    scaled: Float32[np.ndarray, "..."] = np.divide(resized, np.float32(255), out=out, dtype=np.float32)
     return scaled

@@ -504,6 +504,8 @@ def test_what_the_system_refuses_is_not_skipped(broken, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", lambda self: os.open("/nowhere/at all", os.O_RDONLY))
         assert "can't be read: No such file" in message(images.read, 1, 1)
+        plain = message(ImageFolder("train", root=broken / "train/a", memory_gib=0.0).read, 1, 1)
+    assert plain.endswith("can't be read: No such file or directory.")  # to skip would not help
     assert 1 not in images.unreadable
     assert np.array_equal(images.read(1, 1), read_pixels(broken / "train/a/1.jpg", channels=3))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from sslkit.datasets.headers import read_size
+from sslkit.datasets.headers import damaged, read_size
 from sslkit.datasets.pixels import read_pixels
 from sslkit.errors import DataError
 
@@ -22,7 +22,7 @@ class ImageFiles:
         folder: where they are.
         names: relative to it, as bytes in one array `(n,)`: a million names cost no objects, and are shared after a fork.
         channels: 3 for RGB, 1 for grey.
-        advice: what can be done about a file that can't be read.
+        advice: what can be done about a damaged file.
     """
 
     def __init__(self, folder: Path, names: np.ndarray, *, channels: int, advice: str = "") -> None:
@@ -54,6 +54,6 @@ class ImageFiles:
         try:
             yield
         except DataError as error:
-            if not self._advice:
+            if not self._advice or not damaged(error):
                 raise
             raise DataError(f"{error} {self._advice}") from error.__cause__

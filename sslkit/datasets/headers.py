@@ -60,6 +60,11 @@ def complaints(path: Path) -> Iterator[None]:
         raise DataError(f"{name}: can't be decoded: {str(error) or type(error).__name__}.") from error
 
 
+def damaged(error: DataError) -> bool:
+    """Whether the file itself is at fault, and not the system, which did not open it and perhaps will next time."""
+    return getattr(error.__cause__, "errno", None) is None
+
+
 def _beginning(path: Path) -> str:
     with path.open("rb") as stream:
         return repr(stream.read(16)) if path.stat().st_size else "nothing, for it has 0 bytes"

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.files import ImageFiles
+from sslkit.datasets.headers import damaged
 from sslkit.errors import DataError
 
 OnUnreadable = Literal["fail", "skip"]
@@ -78,16 +79,17 @@ class StandIns:
                 try:
                     return look(at)
                 except DataError as error:
-                    if getattr(error.__cause__, "errno", None) is not None:  # not the file's fault, and gone perhaps next time
+                    if not damaged(error):
                         raise
                     known[at] = str(error)
         raise DataError(f"{known[index]} No other image of its class that can be read was found to stand in for it.")
 
     def _like(self, index: int) -> Iterator[int]:
         """The image itself, then those of its class."""
-        every = np.arange(len(self)) if self._labels is None else np.flatnonzero(self._labels == self._labels[index])
-        own = int(np.searchsorted(every, index))
-        return (int(at) for at in np.roll(every, -own))
+        yield index  # nearly always the only one that is asked for
+        alike = np.arange(len(self)) if self._labels is None else np.flatnonzero(self._labels == self._labels[index])
+        own = int(np.searchsorted(alike, index))
+        yield from (int(at) for at in (*alike[own + 1 :], *alike[:own]))
 
 
 def image_files(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sslkit import build, drawn, sheet
+from sslkit import build, drawn, grid, sheet
 from sslkit.augmentations import registry
 from sslkit.augmentations.composition import addressed
 from sslkit.datasets.shapes import Shapes
@@ -36,7 +36,7 @@ def strip(name: str) -> None:
     original = Shapes("train", num_images=10, size=144, seed=3).read(0, 1)
     draws = (Draws(np.zeros(1, dtype=np.int64), 0, "pictures", turn) for turn in range(NUM_DRAWS))
     cells = sheet.alone(operation, original, draws, size=SIZE)
-    sheet.drawn([[cell._replace(caption="") for cell in cells]], [""] * len(cells)).quantize().save(
+    grid.drawn([[cell._replace(caption="") for cell in cells]], [""] * len(cells)).quantize().save(
         FOLDER / f"{name}.png", optimize=True
     )
 

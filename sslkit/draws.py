@@ -73,7 +73,7 @@ class _Numbers:
         return _mix_array((self.base if rows is None else self.base[rows])[:, None] + counters)
 
     def of(
-        self, law: Callable[..., np.ndarray], *parameters: float | None, first: int, size: int, rows: Int64[np.ndarray, " m"]
+        self, law: Callable[..., np.ndarray], *parameters: float, first: int, size: int, rows: Int64[np.ndarray, " m"]
     ) -> np.ndarray:
         """What a law makes of `size` times 64 bits a sample, from the draw `first` on."""
         if len(self.base) * size > _KEPT:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from sslkit import build
 from sslkit.augmentations import is_crop
@@ -17,20 +15,13 @@ from sslkit.augmentations.composition import Operation
 from sslkit.datasets.images import Images
 from sslkit.draws import Draw, Draws
 from sslkit.errors import UserError
+from sslkit.grid import Cell, drawn
 from sslkit.loader import Loader, Plan
 from sslkit.recipe import Recipe
 
 NUM_SAMPLES = 6  # rows of a sheet, if nobody asks for others
 NUM_DRAWS = 8  # columns of a comparison
 _SMALLEST = 128  # pixels that a view's side has in the picture, at least
-_GAP = 12
-
-
-class Cell(NamedTuple):
-    """One image of a sheet and what stands below it."""
-
-    pixels: UInt8[np.ndarray, "h w 3"]
-    caption: str = ""
 
 
 def sheet(recipe: Recipe, images: Images, *, samples: Sequence[int] = (), epoch: int = 0) -> Image.Image:
@@ -47,7 +38,7 @@ def sheet(recipe: Recipe, images: Images, *, samples: Sequence[int] = (), epoch:
     Raises:
         UserError: a sample is none of the dataset's.
     """
-    loader = Loader(images, [build.view(parts) for parts in recipe.views], plan=Plan(len(images), 1, recipe.train.seed))
+    loader = _loader(recipe, images)
     indices = _indices(samples or np.linspace(0, len(images) - 1, min(NUM_SAMPLES, len(images))).round().astype(int), images)
     views = loader.views_of(indices, epoch=epoch)
     captions = [[", ".join(names) for names in applied(loader, number, indices, epoch=epoch)] for number in range(len(views))]
@@ -81,15 +72,15 @@ def comparison(recipe: Recipe, images: Images, *, sample: int = 0, epoch: int = 
     Raises:
         UserError: the sample is none of the dataset's.
     """
-    indices, original = _indices([sample], images), images.read(sample, 1)
+    loader, indices = _loader(recipe, images), _indices([sample], images)
+    original = images.read(sample, 1)
     rows, seen = [], []
-    for number, parts in enumerate(recipe.views):
-        view = build.view(parts)
+    for number, (parts, view) in enumerate(zip(recipe.views, loader.views, strict=True)):
         for part, operation in zip(parts, (view.crop, *view.operations), strict=True):
             told = {key: value for key, value in part.to_dict().items() if key != "p"}
             if told not in seen:
                 seen.append(told)
-                draws = (Draws(indices, recipe.train.seed, "views", epoch + turn, number) for turn in range(NUM_DRAWS))
+                draws = (Draws(indices, *loader.address(epoch + turn), number) for turn in range(NUM_DRAWS))
                 rows.append(alone(operation, original, draws, size=view.size))
     return drawn(rows, ["from", *(f"epoch {epoch + turn}" for turn in range(NUM_DRAWS))])
 
@@ -105,6 +96,11 @@ def alone(operation: Operation, original: UInt8[np.ndarray, "h w c"], draws: Ite
     plain = center([original], center.boxes(sizes, Draw(np.zeros(1, dtype=np.int64))))
     views = [operation.apply(plain.copy(), at(operation.address)) for at in draws]
     return [Cell(_shown(plain[0]), name), *(Cell(_shown(view[0])) for view in views)]
+
+
+def _loader(recipe: Recipe, images: Images) -> Loader:
+    """It says where the draws of training begin."""
+    return Loader(images, [build.view(parts) for parts in recipe.views], plan=Plan(len(images), 1, recipe.train.seed))
 
 
 def _indices(samples: Sequence[int] | np.ndarray, images: Images) -> Int64[np.ndarray, " n"]:
@@ -123,56 +119,19 @@ def _name(images: Images, index: int) -> str:
 def _shown(image: Float32[np.ndarray, "s s c"]) -> UInt8[np.ndarray, "_s _s 3"]:
     """A view as a picture: clipped to [0, 1], in colour, small ones enlarged without smoothing."""
     pixels = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
-    times = -(-_SMALLEST // len(pixels))
+    times = _times(len(pixels))
     return np.broadcast_to(pixels.repeat(times, axis=0).repeat(times, axis=1), (len(pixels) * times,) * 2 + (3,))
+
+
+def _times(size: int) -> int:
+    """By how much a view of this size is enlarged."""
+    return -(-_SMALLEST // size)
 
 
 def _framed(image: UInt8[np.ndarray, "h w c"], size: int) -> UInt8[np.ndarray, "_h _w 3"]:
     """An original, its longer side as long as a view is shown."""
-    side = size * -(-_SMALLEST // size)
+    side = size * _times(size)
     height, width = image.shape[:2]
     shape = (max(1, round(side * width / max(height, width))), max(1, round(side * height / max(height, width))))
     whole = Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (height, width, 3))))
     return np.asarray(whole.resize(shape, Image.Resampling.LANCZOS))
-
-
-@cache
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(13)
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of a text that fit into a width, broken behind commas."""
-    lines = [""] if text else []
-    for word in text.split(", ") if text else ():
-        longer = f"{lines[-1]}, {word}" if lines[-1] else word
-        if lines[-1] and _font().getlength(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
-
-
-def drawn(rows: Sequence[Sequence[Cell]], headings: Sequence[str]) -> Image.Image:
-    """Cells in rows and columns; a column is as wide as its widest image, a row as high as its highest with its caption."""
-    line = 17
-    widths = [max(row[column].pixels.shape[1] for row in rows) for column in range(len(headings))]
-    captions = [[_wrapped(cell.caption, width) for cell, width in zip(row, widths, strict=True)] for row in rows]
-    highest = [max(cell.pixels.shape[0] for cell in row) for row in rows]
-    heights = [
-        high + line * max(map(len, told)) + (4 if any(told) else 0) for high, told in zip(highest, captions, strict=True)
-    ]
-    heading_lines = [_wrapped(heading, width) for heading, width in zip(headings, widths, strict=True)]
-    top = line * max(map(len, heading_lines)) + (_GAP if any(headings) else 0)
-    whole = Image.new("RGB", (sum(widths) + _GAP * (len(widths) + 1), top + sum(heights) + _GAP * (len(rows) + 1)), "white")
-    pen = ImageDraw.Draw(whole)
-    lefts = [_GAP + sum(widths[:column]) + _GAP * column for column in range(len(widths))]
-    for left, lines in zip(lefts, heading_lines, strict=True):
-        pen.text((left, _GAP), "\n".join(lines), fill="black", font=_font())
-    down = top + _GAP
-    for row, told, high, height in zip(rows, captions, highest, heights, strict=True):
-        for cell, lines, left in zip(row, told, lefts, strict=True):
-            whole.paste(Image.fromarray(np.ascontiguousarray(cell.pixels)), (left, down))
-            pen.text((left, down + high + 4), "\n".join(lines), fill="dimgray", font=_font())
-        down += height + _GAP
-    return whole

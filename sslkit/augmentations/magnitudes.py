@@ -36,7 +36,7 @@ from sslkit.augmentations.batch import Images, apply_to
 _REACH = Fraction(150, 331)  # the search had images of 331 pixels, which moved by 150 at most
 
 
-class Operation(NamedTuple):
+class Distortion(NamedTuple):
     """A law and its amounts.
 
     Args:
@@ -52,7 +52,7 @@ class Operation(NamedTuple):
     neutral: float = 0.0
 
 
-def operations(*, height: int, width: int, interpolation: Interpolation, fill: float) -> dict[str, Operation]:
+def operations(*, height: int, width: int, interpolation: Interpolation, fill: float) -> dict[str, Distortion]:
     """All of the operations by name.
 
     Args:
@@ -62,14 +62,14 @@ def operations(*, height: int, width: int, interpolation: Interpolation, fill: f
         fill: what comes from outside of the image there.
     """
 
-    def moving(law: Callable[..., None], amount: Callable[[Fraction], float]) -> Operation:
-        return Operation(partial(law, interpolation=interpolation, fill=fill), amount, signed=True)
+    def moving(law: Callable[..., None], amount: Callable[[Fraction], float]) -> Distortion:
+        return Distortion(partial(law, interpolation=interpolation, fill=fill), amount, signed=True)
 
-    def factor(law: Callable[..., None]) -> Operation:
-        return Operation(law, lambda t: float(Fraction(9, 10) * t), signed=True, neutral=1.0)
+    def factor(law: Callable[..., None]) -> Distortion:
+        return Distortion(law, lambda t: float(Fraction(9, 10) * t), signed=True, neutral=1.0)
 
     return {
-        "identity": Operation(_keep),
+        "identity": Distortion(_keep),
         "shear_x": moving(affine.shear_x, lambda t: float(Fraction(3, 10) * t)),
         "shear_y": moving(affine.shear_y, lambda t: float(Fraction(3, 10) * t)),
         "translate_x": moving(affine.translate_x, lambda t: float(int(_REACH * width * t))),
@@ -79,18 +79,18 @@ def operations(*, height: int, width: int, interpolation: Interpolation, fill: f
         "color": factor(color.saturation_by_luma),
         "contrast": factor(color.contrast_by_luma),
         "sharpness": factor(sharpen.sharpness),
-        "posterize": Operation(tone.posterize, lambda t: float(8 - round(4 * t))),
-        "solarize": Operation(tone.solarize, lambda t: float(1 - t)),
-        "autocontrast": Operation(tone.autocontrast),
-        "equalize": Operation(tone.equalize),
-        "invert": Operation(tone.invert),
+        "posterize": Distortion(tone.posterize, lambda t: float(8 - round(4 * t))),
+        "solarize": Distortion(tone.solarize, lambda t: float(1 - t)),
+        "autocontrast": Distortion(tone.autocontrast),
+        "equalize": Distortion(tone.equalize),
+        "invert": Distortion(tone.invert),
     }
 
 
 def distort(
     images: Images,
     *,
-    table: dict[str, Operation],
+    table: dict[str, Distortion],
     choices: Sequence[tuple[str, Fraction]],
     chosen: Int64[np.ndarray, " n"],
     rows: Bool[np.ndarray, " n"],

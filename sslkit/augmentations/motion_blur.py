@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Gt, Le
 from jaxtyping import Float32, Float64
 
-from sslkit.augmentations.batch import BORDERS, Border, Images
+from sslkit.augmentations.batch import BORDERS, Border, Images, clip
 from sslkit.augmentations.interval import interval
 from sslkit.draws import Draw
 
@@ -51,7 +51,8 @@ class MotionBlur:
         blurred = np.empty_like(images)
         for image, length, angle, out in zip(images, lengths.tolist(), angles.tolist(), blurred, strict=True):
             cv2.filter2D(image, -1, path(length, angle), dst=out, borderType=BORDERS[self.border])
-        return np.clip(blurred, 0, 1, out=blurred)
+        clip(blurred)
+        return blurred
 
 
 def path(length: float, angle: float) -> Float32[np.ndarray, "rows columns"]:

@@ -41,16 +41,25 @@ OPERATIONS = {
     "gaussian_blur, reflect": GaussianBlur(border="reflect"),
     "vertical_flip": VerticalFlip(),
     "rotate": Rotate(angles=(0, 180)),
+    "rotate, half a turn": Rotate(angles=(180,)),
     "cutout": Cutout(),
+    "cutout, small and gray": Cutout(size=0.2, fill=0.5),
     "gaussian_noise": GaussianNoise(),
+    "gaussian_noise, one sigma": GaussianNoise(sigma=(0.5, 0.5)),
     "sobel": Sobel(),
-    "motion_blur": MotionBlur(length=(0.02, 0.4)),
+    "motion_blur": MotionBlur(),
+    "motion_blur, zero": MotionBlur(border="zero"),
+    "motion_blur, long": MotionBlur(length=(0.5, 1.0)),
     "solarize": Solarize(),
+    "solarize, low": Solarize(threshold=0.1),
     "posterize": Posterize(),
+    "posterize, 1 bit": Posterize(bits=1),
     "equalize": Equalize(),
     "autocontrast": Autocontrast(),
     "auto_augment": AutoAugment(),
-    "rand_augment": RandAugment(magnitude=20, interpolation="bilinear"),
+    "auto_augment, bilinear": AutoAugment(interpolation="bilinear", fill=0.5),
+    "rand_augment": RandAugment(),
+    "rand_augment, strong": RandAugment(num_ops=4, magnitude=30, interpolation="bilinear", fill=1.0),
     "one_of": OneOf(operations=[ColorJitter(), GaussianBlur(kernel=0.5), Cutout()]),
     "all_of": AllOf(operations=[HorizontalFlip(), GaussianNoise(), ColorJitter()], in_order="random"),
 }
@@ -104,6 +113,7 @@ def assert_same_bits(function, n):
 @operations
 def test_same_bits_in_any_batch(operation, channels, size):
     images = noise(BATCHES[size], size, channels)
+    images[1] *= 0.3
     assert_same_bits(lambda samples: operation(images[samples], draw_of(samples)), len(images))
 
 
@@ -157,11 +167,24 @@ def test_crops_give_squares(crop, channels):
 
 @operations
 def test_oblong_strided_and_no_images(operation):
-    oblong = noise(4, 20, 3)[:, :12]
-    assert operation(oblong.copy(), draw_of(np.arange(4))).shape == (4, 12, 20, 3)
-    mirrored = noise(4, 20, 3)[:, :, ::-1]
-    expected = operation(mirrored.copy(), draw_of(np.arange(4)))
-    assert np.array_equal(operation(mirrored, draw_of(np.arange(4))), expected)
+    images = noise(20, 20, 3)
+    images[0], images[1], images[2:8] = 0, 1, images[2:8].round()
+    for strided in (
+        images[:, :12],
+        images[:, :, ::-1],
+        images[::-1, ::2, ::3],
+        images[..., :1],
+        images[:, :1],
+        images[:, :, :2],
+        images.transpose(0, 2, 1, 3),
+    ):
+        samples, form = np.arange(len(strided)), strided.shape
+        expected = operation(strided.copy(order="C"), draw_of(samples))
+        result = operation(strided, draw_of(samples))
+        assert (result.shape, result.dtype, result.flags.c_contiguous) == (form, np.float32, True)
+        assert np.array_equal(result, expected)
+        assert result.min() >= 0
+        assert result.max() <= 1
     assert operation(noise(0, 8, 3), draw_of(np.arange(0))).shape == (0, 8, 8, 3)
 
 
@@ -170,8 +193,8 @@ def test_another_sample_gets_another_view(operation):
     if isinstance(operation, NOT_RANDOM):
         return  # which images they are applied to is decided around them
     image = noise(1, 32, 3)
-    views = operation(np.repeat(image, 20, axis=0), draw_of(np.arange(20)))
-    assert len(np.unique(views.reshape(20, -1), axis=0)) > 10
+    views = operation(np.repeat(image, 40, axis=0), draw_of(np.arange(40)))
+    assert len(np.unique(views.reshape(40, -1), axis=0)) > 20
 
 
 @pytest.mark.parametrize("name", registry.builtins)
@@ -213,6 +236,25 @@ def test_share_of_images_an_operation_is_applied_to(name, share):
         ("color_distortion", {"law": "pil"}),
         ("gaussian_blur", {"kernel": 0.0}),
         ("gaussian_blur", {"sigma": (0.0, 2.0)}),
+        ("cutout", {"size": 0.0}),
+        ("cutout", {"size": 1.1}),
+        ("cutout", {"fill": -0.1}),
+        ("cutout", {"fill": 1.1}),
+        ("gaussian_noise", {"sigma": (0.0, 0.1)}),
+        ("gaussian_noise", {"sigma": 0.1}),
+        ("sobel", {"scale": 1.0}),
+        ("motion_blur", {"length": (0.0, 0.1)}),
+        ("motion_blur", {"length": (0.1, 1.1)}),
+        ("motion_blur", {"border": "wrap"}),
+        ("solarize", {"threshold": 1.1}),
+        ("solarize", {"p": -0.1}),
+        ("posterize", {"bits": 0}),
+        ("posterize", {"bits": 9}),
+        ("auto_augment", {"interpolation": "bicubic"}),
+        ("auto_augment", {"fill": 128.0}),
+        ("rand_augment", {"num_ops": 0}),
+        ("rand_augment", {"magnitude": 31}),
+        ("rand_augment", {"magnitude": -1}),
     ],
 )
 def test_recipes_refuse(name, parameters):

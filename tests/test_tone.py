@@ -6,26 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
-from pydantic import ValidationError
 from test_augmentation_contract import BATCHES, assert_same_bits, draw_of, noise
 from torchvision.transforms import functional as torchvision
 
-from sslkit import signatures
 from sslkit.augmentations import sharpen, tone
 from sslkit.augmentations.autocontrast import Autocontrast
 from sslkit.augmentations.equalize import Equalize
 from sslkit.augmentations.posterize import Posterize
 from sslkit.augmentations.solarize import Solarize
-
-OPERATIONS = {
-    "solarize": Solarize(),
-    "solarize, low": Solarize(threshold=0.1),
-    "posterize": Posterize(),
-    "posterize, 1 bit": Posterize(bits=1),
-    "equalize": Equalize(),
-    "autocontrast": Autocontrast(),
-}
-operations = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 
 
 def eight_bit_images(channels=3):
@@ -225,18 +213,6 @@ def test_equalize_makes_dark_images_as_bright_as_others():
     assert np.abs(np.quantile(result, [0.25, 0.75]) - [0.25, 0.75]).max() < 0.1
 
 
-# The operations.
-
-
-@pytest.mark.parametrize("size", BATCHES)
-@pytest.mark.parametrize("channels", [1, 3])
-@operations
-def test_same_bits_in_any_batch(operation, channels, size):
-    images = noise(BATCHES[size], size, channels)
-    images[1] *= 0.3
-    assert_same_bits(lambda samples: operation(images[samples], draw_of(samples)), len(images))
-
-
 @pytest.mark.parametrize("size", BATCHES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sharpness_gives_the_same_bits_in_any_batch(channels, size):
@@ -245,28 +221,8 @@ def test_sharpness_gives_the_same_bits_in_any_batch(channels, size):
     assert_same_bits(lambda samples: applied(sharpen.sharpness, images[samples], factors[samples]), len(images))
 
 
-@pytest.mark.parametrize("size", BATCHES)
-@pytest.mark.parametrize("channels", [1, 3])
-@operations
-def test_form_and_range(operation, channels, size):
-    images = noise(BATCHES[size], size, channels)
-    images[0], images[1] = 0, 1
-    result = operation(images, draw_of(np.arange(len(images))))
-    assert (result.shape, result.dtype, result.flags.c_contiguous) == (images.shape, np.float32, True)
-    assert result.min() >= 0
-    assert result.max() <= 1
-
-
-@operations
-def test_oblong_strided_and_no_images(operation):
-    oblong = noise(4, 20, 3)[:, :12]
-    mirrored = oblong[:, :, ::-1]
-    expected = operation(oblong.copy(), draw_of(np.arange(4)))
-    assert np.array_equal(operation(oblong, draw_of(np.arange(4))), expected)
-    assert np.array_equal(operation(mirrored, draw_of(np.arange(4)))[:, :, ::-1], expected)
-    assert operation(noise(0, 8, 3), draw_of(np.arange(0))).shape == (0, 8, 8, 3)
-    none = noise(0, 8, 3)
-    sharpen.sharpness(none, np.zeros(0))
+def test_sharpness_of_no_images():
+    sharpen.sharpness(noise(0, 8, 3), np.zeros(0))
 
 
 def test_parameters_reach_the_laws():
@@ -281,14 +237,3 @@ def test_parameters_reach_the_laws():
     assert np.array_equal(Autocontrast()(images.copy(), draw_of(np.arange(3))), applied(tone.autocontrast, images))
     assert Solarize().p == 0.2
     assert Solarize(p=0.7).p == 0.7
-
-
-@pytest.mark.parametrize(
-    ("component", "parameters"),
-    [(Solarize, {"threshold": 1.1}), (Solarize, {"p": -0.1}), (Posterize, {"bits": 0}), (Posterize, {"bits": 9})],
-)
-def test_recipes_refuse(component, parameters):
-    model = signatures.model_of(component, name="it", options={})
-    model()
-    with pytest.raises(ValidationError):
-        model(**parameters)

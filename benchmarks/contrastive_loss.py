@@ -12,7 +12,6 @@ installed, or whose matrices would not fit, are left out.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import platform
 import statistics
@@ -24,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import page
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -34,6 +34,7 @@ from sslkit.losses.tiles import slices, tile_side
 SIZES = (256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 PICTURE = "contrastive_loss.svg"
 WIDTH = 128
+VERSIONS = ("torch", "lightly", "pytorch-metric-learning")
 TEMPERATURE = 0.1
 LARGEST = {"torch, dense": 4096, "lightly": 4096, "pytorch-metric-learning": 256}  # images; beyond, memory or patience end
 CUBIC = "pytorch-metric-learning"
@@ -206,26 +207,6 @@ def _megabytes(row: Row) -> float:
     return row.extra / 1e6
 
 
-def versions() -> str:
-    names = ("torch", "lightly", "pytorch-metric-learning")
-    found = []
-    for name in names:
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ", ".join([f"Python {platform.python_version()}", *found])
-
-
-def write(page: Path, section: str) -> None:
-    """Replace what stands between the page's two marks."""
-    first, last = "<!-- contrastive_loss.py -->", "<!-- end -->"
-    text = page.read_text()
-    before, _, rest = text.partition(first)
-    _, _, after = rest.partition(last)
-    page.write_text(f"{before}{first}\n{section}\n{last}{after}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path, help="a page to be written to")
@@ -238,13 +219,15 @@ def main() -> None:
         print(peak(given.peak[0], int(given.peak[1])))
     else:
         cores = f"{torch.get_num_threads()} threads of {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
-        header = f"{cores}; {versions()}; width {WIDTH}, temperature {TEMPERATURE}, float32."
+        header = f"{cores}; {page.versions(*VERSIONS)}; width {WIDTH}, temperature {TEMPERATURE}, float32."
         print(header)
+        if given.write:
+            page.check(given.write, "contrastive_loss.py")  # before the work, not after it
         rows = measured()
         if given.write:
             draw(rows, given.write.parent / PICTURE)
             picture = f"![Time and memory over the number of images]({PICTURE})"
-            write(given.write, f"{header}\n\n{table(rows)}\n\n{picture}")
+            page.write(given.write, "contrastive_loss.py", f"{header}\n\n{table(rows)}\n\n{picture}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import cProfile
-import importlib.metadata
 import json
 import os
 import platform
@@ -33,14 +32,15 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import page
 import torch
-from PIL import Image
+from view_cases import AREA, BLUR_P, CASES, FLIP_P, GRAY_P, JITTER_P, SIGMA, Case, Run, pixels_of, written
+from view_peers import BOTH, albumentations, kornia, lightly, torchvision
 
 from sslkit import machine
 from sslkit.augmentations.color_distortion import ColorDistortion
@@ -51,43 +51,7 @@ from sslkit.datasets.arrays import ArrayImages
 from sslkit.datasets.image_folder import ImageFolder
 from sslkit.views import View, prepare
 
-FIRST, LAST = "<!-- views.py -->", "<!-- end views.py -->"
-AREA, FLIP_P, JITTER_P, GRAY_P, BLUR_P, SIGMA = (0.08, 1.0), 0.5, 0.8, 0.2, 0.5, (0.1, 2.0)
-QUALITY = 90  # of the JPEG files
-BOTH = ("torchvision, PIL", "torchvision, tensor")  # the slower one is not shown
-Run = Callable[[int], object]  # prepares all images once; the number of the round
-
-
-class Case(NamedTuple):
-    """What is prepared: `num_images` of `height` x `width` pixels, to views of `size` pixels."""
-
-    title: str
-    size: int
-    height: int
-    width: int
-    num_images: int
-    strength: float
-    blur: bool
-    files: bool = False
-
-    @property
-    def jitter(self) -> dict[str, float]:
-        """The changes of the colour distortion, by the names that all peers give them."""
-        change = 0.8 * self.strength
-        return {"brightness": change, "contrast": change, "saturation": change, "hue": 0.2 * self.strength}
-
-    @property
-    def taps(self) -> int:
-        """Of the blur's kernel: sslkit's law."""
-        return 2 * (int(0.1 * self.size + 1e-9) // 2) + 1
-
-
-CASES = {
-    "32": Case("32 px from memory", 32, 32, 32, num_images=256, strength=0.5, blur=False),
-    "96": Case("96 px from memory", 96, 96, 96, num_images=128, strength=0.5, blur=True),
-    "224": Case("224 px from a decoded photo", 224, 375, 500, num_images=32, strength=1.0, blur=True),
-    "jpeg": Case("224 px from JPEG files", 224, 375, 500, num_images=32, strength=1.0, blur=True, files=True),
-}
+VERSIONS = ("torch", "opencv-python-headless", "lightly", "torchvision", "kornia", "albumentations", "pillow")
 
 
 class Row(NamedTuple):
@@ -108,30 +72,6 @@ class Photos(ArrayImages):
 
     def __init__(self, pixels: np.ndarray) -> None:
         self._images, self.channels, self.labels, self.classes = pixels, 3, None, None
-
-
-def pixels_of(case: Case) -> np.ndarray:
-    """Noise whose amplitude falls as 1 / frequency, as that of photos does; channels differ less than pixels."""
-    random = np.random.default_rng(0)
-    frequency = np.hypot(np.fft.fftfreq(case.height)[:, None], np.fft.rfftfreq(case.width)[None])
-    frequency[0, 0] = np.inf
-    found = np.empty((case.num_images, case.height, case.width, 3), dtype=np.uint8)
-    for image in found:
-        gray, *colors = np.fft.irfft2(
-            np.fft.rfft2(random.standard_normal((4, case.height, case.width))) / frequency, s=(case.height, case.width)
-        )
-        channels = np.stack([gray + 0.4 * color for color in colors], axis=2)
-        image[:] = np.clip(118 + 60 * channels / channels.std(), 0, 255)  # ImageNet's mean and spread
-    return found
-
-
-def written(pixels: np.ndarray, folder: Path) -> list[Path]:
-    """The same as JPEG files."""
-    (folder / "train").mkdir()
-    paths = [folder / "train" / f"{number:04}.jpg" for number in range(len(pixels))]
-    for path, image in zip(paths, pixels, strict=True):
-        Image.fromarray(image).save(path, quality=QUALITY)
-    return paths
 
 
 class Timed:
@@ -171,140 +111,6 @@ def ours(
     indices = np.arange(len(pixels))
     out = [np.zeros((len(pixels), case.size, case.size, 3), dtype=np.float32) for _ in views]
     return lambda turn: prepare(images, views, indices, address=(0, "views", turn), out=out)
-
-
-def one_by_one(
-    images: list[Any], views: Callable[[Any], Sequence[np.ndarray | torch.Tensor]], read: Callable[[Any], Any] | None
-) -> Run:
-    """A peer that takes images one by one, reads a file once for both views, and fills two batches with them."""
-    batches: list[Any] = []
-
-    def run(_: int) -> None:
-        for row, image in enumerate(images):
-            for number, view in enumerate(views(read(image) if read else image)):
-                if len(batches) <= number:
-                    new = torch.zeros if isinstance(view, torch.Tensor) else np.zeros
-                    batches.append(new((len(images), *view.shape), dtype=view.dtype))
-                batches[number][row] = view
-
-    return run
-
-
-def twice(transform: Callable[[Any], Any]) -> Callable[[Any], Sequence[Any]]:
-    return lambda image: (transform(image), transform(image))
-
-
-def opened(path: Path) -> Image.Image:
-    """As torchvision's and so lightly's folders do it."""
-    with path.open("rb") as file:
-        return Image.open(file).convert("RGB")
-
-
-def lightly(case: Case, pixels: np.ndarray, paths: list[Path]) -> dict[str, Run]:
-    from lightly.transforms import SimCLRTransform
-
-    transform = SimCLRTransform(
-        input_size=case.size,
-        cj_prob=JITTER_P,
-        cj_strength=case.strength,
-        cj_bright=0.8,
-        cj_contrast=0.8,
-        cj_sat=0.8,
-        cj_hue=0.2,
-        min_scale=AREA[0],
-        random_gray_scale=GRAY_P,
-        gaussian_blur=BLUR_P if case.blur else 0.0,
-        sigmas=SIGMA,
-        hf_prob=FLIP_P,
-        normalize=None,
-    )
-    images: list[Any] = paths or [Image.fromarray(image) for image in pixels]
-    return {"lightly": one_by_one(images, transform, opened if paths else None)}
-
-
-def torchvision(case: Case, pixels: np.ndarray, paths: list[Path]) -> dict[str, Run]:
-    from torchvision.io import decode_jpeg, read_file
-    from torchvision.transforms import v2
-
-    def transform(*, antialias: bool) -> v2.Compose:
-        blur = [v2.RandomApply([v2.GaussianBlur(case.taps, SIGMA)], p=BLUR_P)] if case.blur else []
-        return v2.Compose(
-            [
-                v2.RandomResizedCrop(case.size, scale=AREA, antialias=antialias),
-                v2.RandomHorizontalFlip(FLIP_P),
-                v2.RandomApply([v2.ColorJitter(**case.jitter)], p=JITTER_P),
-                v2.RandomGrayscale(GRAY_P),
-                *blur,
-                v2.ToImage(),
-                v2.ToDtype(torch.float32, scale=True),
-            ]
-        )
-
-    photos: list[Any] = paths or [Image.fromarray(image) for image in pixels]
-    tensors: list[Any] = paths or [torch.from_numpy(image).permute(2, 0, 1).contiguous() for image in pixels]
-    return {
-        BOTH[0]: one_by_one(photos, twice(transform(antialias=True)), opened if paths else None),  # PIL has no other
-        BOTH[1]: one_by_one(
-            tensors, twice(transform(antialias=False)), (lambda path: decode_jpeg(read_file(str(path)))) if paths else None
-        ),
-    }
-
-
-def kornia(case: Case, pixels: np.ndarray, paths: list[Path]) -> dict[str, Run]:
-    import kornia.augmentation as K
-
-    if paths:
-        return {}  # it reads no files
-    size = (case.size, case.size)
-    blur = [K.RandomGaussianBlur((case.taps, case.taps), SIGMA, border_type="constant", p=BLUR_P)] if case.blur else []
-    transform = K.AugmentationSequential(
-        K.RandomResizedCrop(size, scale=AREA, align_corners=False, cropping_mode="slice"),  # the faster mode
-        K.RandomHorizontalFlip(p=FLIP_P),
-        K.ColorJitter(**case.jitter, p=JITTER_P),
-        K.RandomGrayscale(p=GRAY_P),
-        *blur,
-        data_keys=["input"],
-    )
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-
-    def run(_: int) -> None:
-        with torch.inference_mode():
-            batch = images.float().div_(255)
-            transform(batch)
-            transform(batch)
-
-    return {"kornia": run}
-
-
-def albumentations(case: Case, pixels: np.ndarray, paths: list[Path]) -> dict[str, Run]:
-    import albumentations as A
-
-    def transform(*, area: str | None = None, taps: int = case.taps, exact: bool = False) -> Callable[[Any], object]:
-        blur = [A.GaussianBlur(blur_limit=(taps, taps) if taps else 0, sigma_limit=SIGMA, p=BLUR_P)] if case.blur else []
-        operations = [
-            A.RandomResizedCrop((case.size, case.size), scale=AREA, interpolation=cv2.INTER_LINEAR, area_for_downscale=area),
-            *([A.ToFloat(max_value=255)] if exact else []),
-            A.HorizontalFlip(p=FLIP_P),
-            A.ColorJitter(**case.jitter, p=JITTER_P),
-            A.ToGray(p=GRAY_P),
-            *blur,
-            *([] if exact else [A.ToFloat(max_value=255)]),
-        ]
-        composed = A.Compose(operations, seed=0)
-        return lambda image: composed(image=image)["image"]
-
-    def read(path: Path) -> np.ndarray:
-        pixels = cv2.imread(str(path))
-        assert pixels is not None
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-
-    images: list[Any] = paths or list(pixels)
-    variants = {"albumentations": transform(), "albumentations, float32": transform(exact=True)}
-    if case.blur:
-        variants["albumentations, its own kernel"] = transform(taps=0)
-    if case.size == 224:
-        variants["albumentations, area"] = transform(area="image")
-    return {name: one_by_one(images, twice(one), read if paths else None) for name, one in variants.items()}
 
 
 def candidates(case: Case, folder: Path) -> dict[str, Run]:
@@ -387,28 +193,9 @@ def profile(case: Case, rounds: int) -> None:
     pstats.Stats(profiler).strip_dirs().sort_stats("tottime").print_stats(20)
 
 
-def versions() -> str:
-    found = []
-    for name in ("torch", "opencv-python-headless", "lightly", "torchvision", "kornia", "albumentations", "pillow"):
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ", ".join([f"Python {platform.python_version()}", *found])
-
-
 def table(rows: list[Row]) -> str:
     head = "| case | candidate | ms an image (two views) | images/s a core | time / sslkit's, median (lowest to highest) |"
     return "\n".join([head, "|---|---|--:|--:|--:|", *map(str, rows)])
-
-
-def around(page: Path) -> tuple[str, str]:
-    """What stands before and behind the page's two marks."""
-    before, first, rest = page.read_text().partition(FIRST)
-    _, last, after = rest.partition(LAST)
-    if not (first and last):
-        raise SystemExit(f"{page}: has no marks {FIRST} and {LAST}.")
-    return before, after
 
 
 def main() -> None:
@@ -429,16 +216,15 @@ def main() -> None:
             profile(CASES[name], given.rounds)
     else:
         header = (
-            f"One thread of {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}; {versions()}; "
+            f"One thread of {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}; {page.versions(*VERSIONS)}; "
             f"medians of {given.rounds} rounds."
         )
         print(header)
         if given.write:
-            around(given.write)  # before the work, not after it
+            page.check(given.write, "views.py")  # before the work, not after it
         rows = measured(names, given.rounds)
         if given.write:
-            before, after = around(given.write)
-            given.write.write_text(f"{before}{FIRST}\n{header}\n\n{table(rows)}\n{LAST}{after}")
+            page.write(given.write, "views.py", f"{header}\n\n{table(rows)}")
 
 
 if __name__ == "__main__":

@@ -75,8 +75,9 @@ def prepare(
     for start in range(0, len(indices), chunk):
         rows = slice(start, min(start + chunk, len(indices)))
         pixels = [images.read(*one) for one in zip(indices[rows].tolist(), reductions[rows], strict=True)]
+        read = np.array([image.shape[:2] for image in pixels], dtype=np.int64)  # (n, 2)
         for view, at, all_boxes, result in zip(views, draws, boxes, out, strict=True):
-            scaled = _scaled(all_boxes[rows], sizes[rows], pixels)
+            scaled = _scaled(all_boxes[rows], sizes[rows], read)
             view.apply(pixels, scaled, at.rows(rows), out=result[rows])
 
 
@@ -90,10 +91,9 @@ def _reductions(views: Sequence[View], boxes: Sequence[Int64[np.ndarray, "n 4"]]
 
 
 def _scaled(
-    boxes: Int64[np.ndarray, "n 4"], sizes: Int64[np.ndarray, "n 2"], pixels: Sequence[UInt8[np.ndarray, "_h _w c"]]
+    boxes: Int64[np.ndarray, "n 4"], sizes: Int64[np.ndarray, "n 2"], read: Int64[np.ndarray, "n 2"]
 ) -> Int64[np.ndarray, "n 4"]:
     """Boxes in the pixels of the images as they were read, where a decoder has reduced them."""
-    read = np.array([image.shape[:2] for image in pixels], dtype=np.int64)  # (n, 2)
     if (read == sizes).all():
         return boxes
     ratio = np.tile(read / sizes, 2)  # (n, 4)

@@ -191,8 +191,9 @@ def test_brightness_may_be_added():
 
 
 def test_hue_turns_by_half_a_circle_at_most():
-    assert ColorDistortion(strength=4.0)._jitter._bounds[3] == (-0.5, 0.5)
-    assert ColorDistortion(strength=4.0)._jitter._bounds[1] == pytest.approx((0.0, 4.2))
+    jitter = ColorDistortion(strength=4.0)._jitter
+    assert (jitter._low[3], jitter._high[3]) == (-0.5, 0.5)
+    assert (jitter._low[1], jitter._high[1]) == pytest.approx((0.0, 4.2))
 
 
 def digits(distortion):

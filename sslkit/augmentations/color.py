@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float64
 
-from sslkit.augmentations.batch import Amounts, Images, clip, per_image, tall
+from sslkit.augmentations.batch import Amounts, Images, cap, clip, per_image, tall
 
 _LUMA = np.array([[0.2989, 0.587, 0.114]], dtype=np.float32)
 
@@ -22,7 +22,7 @@ _LUMA = np.array([[0.2989, 0.587, 0.114]], dtype=np.float32)
 def multiply_brightness(images: Images, factors: Amounts) -> None:
     """Multiply by f: torchvision's brightness, and the official code's since June 2020."""
     images *= per_image(factors)
-    clip(images)
+    cap(images)
 
 
 def add_brightness(images: Images, offsets: Amounts) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
 from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
-from jaxtyping import Bool
+from jaxtyping import Bool, Int8
 
 from sslkit.augmentations import color
-from sslkit.augmentations.batch import Amounts, Images, apply_to
+from sslkit.augmentations.batch import Images, apply_to
 from sslkit.draws import Draw
 
 _BRIGHTNESS = {"multiply": color.multiply_brightness, "add": color.add_brightness}
 _CONTRAST = {"tensorflow": color.contrast_by_channel, "torchvision": color.contrast_by_luma}
 _SATURATION = {"tensorflow": color.saturation_in_hsv, "torchvision": color.saturation_by_luma}
+
+_SATURATION_AND_HUE, _NOTHING = 4, -1  # in an order, beside the number of a change
+_DIGITS = 4 ** np.arange(4)
 
 Law = Literal["tensorflow", "torchvision"]
 Order = Literal["random", "fixed"]
@@ -53,11 +57,12 @@ class ColorJitter:
         brightness_law: Brightness = "multiply",
     ) -> None:
         self.p = p
-        self.order = order
-        self._laws: list[Callable[..., None]] = [_BRIGHTNESS[brightness_law], _CONTRAST[law], _SATURATION[law], color.hue]
         bounds = _factors(brightness) if brightness_law == "multiply" else (-brightness, brightness)
-        self._bounds = [bounds, _factors(contrast), _factors(saturation), (-hue, hue)]
-        self._in_hsv = law == "tensorflow"
+        self._low, self._high = np.array([bounds, _factors(contrast), _factors(saturation), (-hue, hue)]).T  # (4,) each
+        self._laws: list[Callable[..., None]] = [_BRIGHTNESS[brightness_law], _CONTRAST[law], _SATURATION[law], color.hue]
+        if law == "tensorflow":
+            self._laws.append(color.saturation_and_hue_in_hsv)
+        self._plans = _plans(order, len(self._laws))
 
     def __call__(self, images: Images, draw: Draw) -> Images:
         """Images (n, h, w, c) in [0, 1] -> all of them jittered, in place; those of one channel have no colour to change."""
@@ -67,21 +72,28 @@ class ColorJitter:
 
     def jitter(self, images: Images, draw: Draw, *, rows: Bool[np.ndarray, " n"]) -> None:
         """Jitter some of the images in place; numbers are drawn for all of them."""
-        place = draw.permutation(4)  # (n, 4): the place of each change in an image's order
-        amounts = [draw.uniform(low, high) for low, high in self._bounds]
-        laws: list[tuple[Callable[..., None], list[Amounts]]] = [
-            (law, [of]) for law, of in zip(self._laws, amounts, strict=True)
-        ]
-        order = np.argsort(place, axis=1) if self.order == "random" else np.tile(np.arange(4), (len(place), 1))  # (n, 4)
-        if self._in_hsv:
-            laws.append((color.saturation_and_hue_in_hsv, amounts[2:]))
-            together = order[:, :-1] + order[:, 1:] == 2 + 3  # saturation and hue, one after the other
-            order[:, :-1][together], order[:, 1:][together] = 4, -1
-        order[~rows] = -1
-        for now in order.T:
-            for change in {*now.tolist()} - {-1}:
-                law, of_law = laws[change]
-                apply_to(now == change, law, images, *of_law)
+        plan = self._plans[draw.permutation(4) @ _DIGITS]  # (n, 4)
+        plan[~rows] = _NOTHING
+        amounts = (self._low + (self._high - self._low) * draw.uniform(size=4)).T  # (4, n)
+        for now in plan.T:
+            for change in {*now.tolist()} - {_NOTHING}:
+                of_law = amounts[2:] if change == _SATURATION_AND_HUE else amounts[change : change + 1]
+                apply_to(now == change, self._laws[change], images, *of_law)
+
+
+def _plans(order: Order, num_laws: int) -> Int8[np.ndarray, "256 4"]:
+    """What is done first, second, third and fourth to an image, for each permutation of places, read as digits of base 4.
+
+    Where there is a law of saturation and hue together, it stands for one that follows the other.
+    """
+    plans = np.full((256, 4), _NOTHING, dtype=np.int8)
+    for place in permutations(range(4)):
+        plan = np.argsort(place) if order == "random" else np.arange(4)
+        first, second = np.flatnonzero(plan >= 2)  # saturation and hue, in either order
+        if num_laws > _SATURATION_AND_HUE and second == first + 1:
+            plan[first], plan[second] = _SATURATION_AND_HUE, _NOTHING
+        plans[place @ _DIGITS] = plan
+    return plans
 
 
 def _factors(amount: float) -> tuple[float, float]:

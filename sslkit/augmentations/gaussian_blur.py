@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 from jaxtyping import Float32
 
-from sslkit.augmentations.batch import BORDERS, Border, Images, clip
+from sslkit.augmentations.batch import BORDERS, Border, Images, cap
 from sslkit.augmentations.interval import interval
 from sslkit.draws import Draw
 
@@ -54,7 +54,7 @@ class GaussianBlur:
         for image, sigma in zip(images, sigmas.tolist(), strict=True):
             weights = taps(sigma, radius)
             cv2.sepFilter2D(image, -1, weights, weights, dst=image, borderType=BORDERS[self.border])
-        clip(images)
+        cap(images)
         return images
 
 

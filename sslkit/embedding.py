@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from sslkit.augmentations.horizontal_flip import HorizontalFlip
 from sslkit.augmentations.random_resized_crop import RandomResizedCrop
 from sslkit.datasets.images import Images
 from sslkit.evaluations.features import Features
+from sslkit.features_file import read_features, write_features
 from sslkit.loader import Loader, Plan
 from sslkit.views import View
 
@@ -78,7 +81,6 @@ class Pair:
         return self.test.batches(batch_size)
 
 
-@torch.no_grad()
 def embed(
     encoder: nn.Module,
     split: Split,
@@ -86,6 +88,8 @@ def embed(
     device: torch.device | str = "cpu",
     batch_size: int = 256,
     progress: Callable[[int], None] = lambda _: None,
+    into: Path | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Features:
     """The features of a split, float32, by an encoder that is in eval mode.
 
@@ -95,11 +99,24 @@ def embed(
         device: where the encoder lies.
         batch_size: images a forward pass.
         progress: called with the number of images after each batch.
+        into: a `.safetensors` file that takes the features as they come, so that they need not fit in memory.
+        facts: what to note in the file beside split and classes.
     """
     assert not encoder.training
-    rows: list[np.ndarray] = []
+    rows = _rows(encoder, split, device=device, batch_size=batch_size, progress=progress)
+    labels, classes = split.images.labels, split.images.classes
+    if into is None:
+        return Features(np.concatenate(list(rows)), labels, classes, split.name)
+    noted = {**(facts or {}), "kind": "features", "split": split.name, "classes": classes}
+    write_features(into, rows, indices=np.arange(len(split.images)), labels=labels, facts=noted)
+    return read_features(into)[0]
+
+
+def _rows(
+    encoder: nn.Module, split: Split, *, device: torch.device | str, batch_size: int, progress: Callable[[int], None]
+) -> Iterator[Float32[np.ndarray, "b d"]]:
     for images in split.batches(batch_size):
-        h = encoder(images.to(device)).float().cpu().numpy()
-        rows.append(h.copy())  # an encoder may give back a view of its input, whose memory the loader uses again
+        with torch.no_grad():
+            h = encoder(images.to(device)).float().cpu().numpy()
+        yield h.copy()  # an encoder may give back a view of its input, whose memory the loader uses again
         progress(len(images))
-    return Features(np.concatenate(rows), split.images.labels, split.images.classes, split.name)

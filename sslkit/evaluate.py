@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import operator
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,25 +10,22 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from sslkit import build, machine, signatures
+from sslkit import build, machine, results, signatures
 from sslkit.datasets.images import Images
-from sslkit.datasets.subset import Subset, balanced
-from sslkit.embedding import Pair, Split, embed
-from sslkit.errors import DataError
+from sslkit.datasets.subset import Subset, balanced, share
+from sslkit.embedding import Pair, Split
+from sslkit.errors import DataError, UserError
+from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.features import Features
+from sslkit.feature_cache import FeatureCache
+from sslkit.layer import at_layer
 from sslkit.progress import Reporter
 from sslkit.recipe import Recipe
+from sslkit.results import Result
 from sslkit.sections import Part
 
-Result = dict[str, Any]
 BASELINES = ("pixels", "untrained")
-
-
-def merged(before: Sequence[Result], new: Sequence[Result]) -> list[Result]:
-    """All results; of two of the same encoder, name, epoch and protocol the new one."""
-    key = operator.itemgetter("encoder", "name", "epoch", "protocol")
-    replaced = [key(result) for result in new]
-    return [*(result for result in before if key(result) not in replaced), *new]
+_SPLITS = ("train", "test", "validation")
 
 
 class Evaluator:
@@ -38,7 +34,7 @@ class Evaluator:
     Args:
         recipe: its `evaluate` sections say what is evaluated.
         images: split name -> images; the dataset of the recipe, or a stand-in.
-        folder: where evaluations may leave pictures and tables.
+        folder: where features are kept, and evaluations leave pictures and tables.
         report: where progress is shown.
         poll: called between batches; it stops the work by raising.
 
@@ -58,10 +54,13 @@ class Evaluator:
         self.recipe = recipe
         self.device = machine.device()
         self.folder = folder
-        self.report = report
         self.poll = poll
         self.view = build.view(recipe.evaluation_augmentations)
-        names = sorted({part.options[key] for part in recipe.evaluate for key in ("train", "test")})
+        sections = [part.to_dict() for part in recipe.evaluation_augmentations]
+        self.cache = FeatureCache(
+            folder / "features", data=_which(recipe.data), view=sections, device=self.device, report=report
+        )
+        names = sorted({part.options[key] for part in recipe.evaluate for key in _SPLITS} - {None})
         options: dict[str, Any] = {"view": self.view, "seed": recipe.train.seed, "poll": poll}
         options["workers"] = machine.num_workers(recipe.data.options["workers"])
         self.splits = {name: Split(_opened(images, name), name, **options) for name in names}
@@ -71,7 +70,7 @@ class Evaluator:
     def _check(self, number: int, part: Part) -> None:
         """Let an evaluation look at the labels before any training, as features of width 0."""
         try:
-            train, test = self._chosen(part), self.splits[part.options["test"]]
+            train, test = self._chosen(part, self.recipe.train.seed), self.splits[part.options["test"]]
             check = getattr(build.component(part), "check", None)
             if check is not None:
                 check(
@@ -83,22 +82,32 @@ class Evaluator:
         except DataError as error:
             raise DataError(f"evaluate.{number} ({part.name}): {error}") from error
 
-    def _rows(self, part: Part) -> np.ndarray | None:
-        """The rows of the training split that `labels_per_class` leaves, or all."""
-        split, per_class = self.splits[part.options["train"]], part.options["labels_per_class"]
-        if per_class is None:
-            return None
-        if split.images.labels is None:
-            raise DataError(f"labels_per_class: the split {split.name!r} has no labels.")
-        return balanced(split.images.labels, per_class, seed=self.recipe.train.seed, split=split.name)
+    def check_layers(self, head: nn.Module) -> None:
+        """Raise UserError if an evaluation asks for a layer that the head has not."""
+        for number, part in enumerate(self.recipe.evaluate):
+            try:
+                at_layer(nn.Identity(), head, part.options["layer"])
+            except UserError as error:
+                raise UserError(f"evaluate.{number} ({part.name}): {error}") from None
 
-    def _chosen(self, part: Part) -> Split:
-        split, rows = self.splits[part.options["train"]], self._rows(part)
-        if rows is None:
-            return split
-        return Split(
-            Subset(split.images, rows), split.name, view=split.view, seed=split.seed, workers=split.workers, poll=split.poll
-        )
+    def _rows(self, part: Part, seed: int) -> np.ndarray | None:
+        """The rows of the training split that `labels_per_class` or `labels_fraction` leaves, or all."""
+        split = self.splits[part.options["train"]]
+        per_class, fraction = part.options["labels_per_class"], part.options["labels_fraction"]
+        if per_class is None and fraction is None:
+            return None
+        if per_class is not None and fraction is not None:
+            raise DataError("labels_per_class and labels_fraction: give one of them.")
+        if split.images.labels is None or split.images.labels.ndim > 1:
+            raise DataError(f"labels_per_class, labels_fraction: the images of {split.name!r} have not one label each.")
+        if fraction is not None:
+            return share(split.images.labels, fraction, seed=seed)
+        return balanced(split.images.labels, per_class, seed=seed, split=split.name)
+
+    def _chosen(self, part: Part, seed: int) -> Split:
+        split, rows = self.splits[part.options["train"]], self._rows(part, seed)
+        images = split.images if rows is None else Subset(split.images, rows)
+        return Split(images, split.name, view=split.view, seed=seed, workers=split.workers, poll=split.poll)
 
     def due(self, epoch: int) -> list[Part]:
         """The evaluations that a recipe wants after an epoch, the last one apart."""
@@ -112,74 +121,68 @@ class Evaluator:
 
     def baselines(self, *, in_channels: int) -> list[Result]:
         """Results of raw pixels and of the untrained encoder, where the recipe asks for them."""
-        results = []
+        found = []
         for name in BASELINES:
             parts = [part for part in self.recipe.evaluate if name in part.options["baselines"]]
-            if parts:
-                encoder = nn.Flatten() if name == "pixels" else build.backbone(self.recipe, in_channels=in_channels)
-                results += self._results(name, encoder, nn.Identity(), epoch=0, parts=parts)
-        return results
+            if parts and name == "pixels":
+                found += self._results(name, nn.Flatten(), nn.Identity(), epoch=0, parts=parts)
+            elif parts:
+                method = build.method(self.recipe, in_channels=in_channels)
+                found += self._results(name, method.backbone, method.head, epoch=0, parts=parts)
+            self.cache.forget(name)
+        return found
 
     def _results(self, who: str, encoder: nn.Module, head: nn.Module, *, epoch: int, parts: Sequence[Part]) -> list[Result]:
         encoder, head = encoder.to(self.device).eval(), head.to(self.device).eval()
-        seen: dict[str, Features] = {}  # each split is embedded once for all evaluations
-        results = []
+        records = []
         for part in parts:
-            self.poll()
-            evaluation, rows = build.component(part), self._rows(part)
-            offered = self._offered(part, rows, who=who, encoder=encoder, head=head, seen=seen)
-            called = signatures.written(type(evaluation), "__call__")
-            assert called is not None
-            found = evaluation(**{name: make() for name, make in signatures.declared(called, offered).items()})
-            protocol = self._protocol(part, evaluation, rows)
-            results += [
-                {"encoder": who, "name": name, "value": float(value), "epoch": epoch, "protocol": protocol}
-                for name, value in found
+            layer = "h" if who == "pixels" else part.options["layer"]
+            network = at_layer(encoder, head, layer).eval()
+            first = self.recipe.train.seed
+            repeats = [
+                self._found(part, seed, who=who, network=network, head=head, layer=layer)
+                for seed in range(first, first + part.options["repeats"])
             ]
-        return results
+            about: dict[str, Any] = {"encoder": who, "epoch": epoch, "protocol": self._protocol(part, layer)}
+            results.keep_arrays(self.folder, repeats[0], labels=self.splits[part.options["test"]].images.labels, **about)
+            records += results.records(repeats, **about)
+        return records
 
-    def _offered(
-        self,
-        part: Part,
-        rows: np.ndarray | None,
-        *,
-        who: str,
-        encoder: nn.Module,
-        head: nn.Module,
-        seen: dict[str, Features],
-    ) -> dict[str, Callable[[], Any]]:
-        """What an evaluation may ask for; made only if it does."""
+    def _found(self, part: Part, seed: int, *, who: str, network: nn.Module, head: nn.Module, layer: str) -> Found:
+        """What an evaluation finds; what it asks for is made only then."""
+        self.poll()
+        evaluation, rows = build.component(part), self._rows(part, seed)
 
         def features(key: str) -> Features:
-            name = part.options[key]
-            if name not in seen:
-                seen[name] = self._embedded(who, encoder, self.splits[name])
-            return seen[name]
+            return self.cache.features(network, self.splits[part.options[key]], encoder=who, layer=layer)
 
-        return {
-            "train": lambda: _kept(features("train"), rows),
+        offered: dict[str, Callable[[], Any]] = {
+            "train": lambda: features("train") if rows is None else features("train").rows(rows),
             "test": lambda: features("test"),
-            "encoder": lambda: encoder,
+            "validation": lambda: features("validation") if part.options["validation"] else None,
+            "encoder": lambda: network,
             "head": lambda: head,
-            "images": lambda: Pair(self._chosen(part), self.splits[part.options["test"]]),
+            "images": lambda: Pair(self._chosen(part, seed), self.splits[part.options["test"]]),
             "folder": lambda: self.folder,
-            "seed": lambda: self.recipe.train.seed,
+            "seed": lambda: seed,
         }
+        called = signatures.written(type(evaluation), "__call__")
+        assert called is not None
+        return list(evaluation(**{name: make() for name, make in signatures.declared(called, offered).items()}))
 
-    def _embedded(self, who: str, encoder: nn.Module, split: Split) -> Features:
-        with self.report.work(f"{who}: features of {split.name}", len(split.images)) as advance:
-            return embed(encoder, split, device=self.device, progress=advance)
-
-    def _protocol(self, part: Part, evaluation: Any, rows: np.ndarray | None) -> dict[str, Any]:
+    def _protocol(self, part: Part, layer: str) -> dict[str, Any]:
         """All that a number depends on and that another person needs to get it again."""
         train, test = (self.splits[part.options[key]] for key in ("train", "test"))
+        rows = self._rows(part, self.recipe.train.seed)
         section = part.to_dict()
-        section.pop("every_epochs", None)
-        section.pop("baselines", None)
+        for key in ("every_epochs", "baselines", "layer"):
+            section.pop(key, None)
+        if section.get("repeats") == 1:
+            del section["repeats"]
         return {
             "evaluation": section.pop("name"),
-            "law": getattr(evaluation, "protocol", ""),
-            "features": "h",
+            "law": getattr(build.component(part), "protocol", ""),
+            "features": layer,
             **section,
             "train_images": len(train.images) if rows is None else len(rows),
             "test_images": len(test.images),
@@ -189,15 +192,13 @@ class Evaluator:
         }
 
 
+def _which(data: Part) -> dict[str, Any]:
+    """What of the recipe's data says which images a split has."""
+    return {key: value for key, value in data.to_dict().items() if key not in ("workers", "download", "limit", "split")}
+
+
 def _opened(images: Callable[[str], Images], name: str) -> Images:
     try:
         return images(name)
     except DataError as error:
         raise DataError(f"evaluate: an evaluation asks for the split {name!r}: {error}") from error
-
-
-def _kept(features: Features, rows: np.ndarray | None) -> Features:
-    if rows is None:
-        return features
-    assert features.labels is not None
-    return Features(features.h[rows], features.labels[rows], features.classes, features.split)

@@ -6,6 +6,8 @@ timing.jsonl                what depends on the clock
 results.json                every evaluation with its protocol
 checkpoints/last.safetensors  checkpoints/epoch_0100.safetensors
 encoder.safetensors         f alone
+evaluations/                what each evaluation said of each test image
+features/                   features of the encoder, kept for further evaluations; may be deleted
 """
 
 from __future__ import annotations

@@ -10,10 +10,11 @@ from sslkit import build, checkpoint
 from sslkit.datasets.stand_in import skipped
 from sslkit.encoder import load_encoder
 from sslkit.errors import UserError
-from sslkit.evaluate import Evaluator, Result, merged
+from sslkit.evaluate import Evaluator
 from sslkit.folder import RunFolder
 from sslkit.progress import Reporter
 from sslkit.recipe import LOCATIONS, Recipe
+from sslkit.results import Result, merged
 from sslkit.signals import stop_request
 
 
@@ -41,6 +42,7 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
     checkpoint.restore_weights(checkpoint.load(target.last), method)  # the head; an older one's would be another
     with stop_request() as stop:
         evaluator = Evaluator(recipe, partial(build.images, recipe), folder=folder, report=report, poll=stop.poll)
+        evaluator.check_layers(method.head)
         results = evaluator.baselines(in_channels=transform.channels)
         results += evaluator.trained(trained, method.head, epoch=recipe.train.epochs, parts=recipe.evaluate)
     for line in skipped(split.images for split in evaluator.splits.values()):

@@ -16,12 +16,13 @@ from sslkit import build, checkpoint, encoder, gradient, machine, schedule
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import skipped
 from sslkit.errors import DataError, NonFiniteError, RunFolderError, Stopped, UserError
-from sslkit.evaluate import Evaluator, Result, merged
+from sslkit.evaluate import Evaluator
 from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.loader import Batch, Loader, Plan
 from sslkit.progress import Reporter, reporter
 from sslkit.recipe import Recipe
+from sslkit.results import Result, merged
 from sslkit.signals import StopRequest, stop_request
 from sslkit.stopwatch import Stopwatch
 from sslkit.train import Scalars, train
@@ -113,6 +114,7 @@ class Run:
         workers = machine.num_workers(recipe.data.options["workers"])
         self.loader = Loader(images, [build.view(view) for view in recipe.views], plan=plan, workers=workers)
         self.method = build.method(recipe, in_channels=images.channels).to(self.device)
+        self.evaluator.check_layers(self.method.head)
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.results: list[Result] = []
         self.trackers: list[Any] = []

@@ -61,3 +61,8 @@ def recipe_file(folder: Path, text: str = TEXT) -> Path:
     path = folder / "small.toml"
     path.write_text(text)
     return path
+
+
+def tops(found):
+    """The top-1 and top-5 of what an evaluation gives, without what else it counted."""
+    return [(name, value) for name, value in found if name.endswith(("_top1", "_top5"))]

@@ -43,6 +43,7 @@ def test_the_run_folder(whole):
     folder, _ = whole
     assert {path.name for path in folder.iterdir()} == {
         "recipe.toml", "resolved.toml", "metrics.jsonl", "timing.jsonl", "results.json", "checkpoints", "encoder.safetensors",
+        "evaluations", "features",
     }  # fmt: skip
     assert (folder / "recipe.toml").read_text() == TEXT
     metrics = lines(folder / "metrics.jsonl")
@@ -57,7 +58,7 @@ def test_each_number_has_its_protocol(whole):
     content = json.loads((folder / "results.json").read_text())
     assert content["finished"]
     found = {(one["encoder"], one["name"], one["epoch"]): one for one in content["results"]}
-    assert set(found) == {
+    assert {key for key in found if key[1].endswith("top1")} == {
         ("trained", "knn_top1", 1), ("trained", "knn_top1", 2), ("trained", "knn_top1", 3),
         ("trained", "linear_cached_top1", 3),
         ("pixels", "knn_top1", 0), ("untrained", "knn_top1", 0),

@@ -14,7 +14,7 @@ class Images(Protocol):
 
     channels: int
     classes: tuple[str, ...] | None
-    labels: Int64[np.ndarray, " n"] | None
+    labels: Int64[np.ndarray, "n *c"] | None
 
     def __len__(self) -> int:
         """Number of images."""

@@ -19,7 +19,7 @@ class Subset:
         self._indices = indices
         self.channels = images.channels
         self.classes = images.classes
-        self.labels: Int64[np.ndarray, " m"] | None = None if images.labels is None else images.labels[indices]
+        self.labels: Int64[np.ndarray, "m *c"] | None = None if images.labels is None else images.labels[indices]
 
     @property
     def unreadable(self) -> dict[int, str]:
@@ -44,6 +44,13 @@ def limited(images: Images, limit: int | None, *, seed: int) -> Images:
     if limit is None or limit >= len(images):
         return images
     return Subset(images, np.sort(draws.shuffled(len(images), seed, "limit")[:limit]))
+
+
+def share(labels: Int64[np.ndarray, " n"], fraction: float, *, seed: int) -> Int64[np.ndarray, " m"]:
+    """Indices of a share of the images of each class, at least one of each, sorted; a larger share holds every smaller one."""
+    order = draws.shuffled(len(labels), seed, "labels_per_class")
+    of_class = [order[labels[order] == label] for label in np.unique(labels)]
+    return np.sort(np.concatenate([rows[: max(1, round(fraction * len(rows)))] for rows in of_class]))
 
 
 def balanced(labels: Int64[np.ndarray, " n"], per_class: int, *, seed: int, split: str) -> Int64[np.ndarray, " m"]:

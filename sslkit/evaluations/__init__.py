@@ -1,14 +1,17 @@
 """Evaluations: a frozen encoder -> named numbers.
 
 An evaluation is called with any of these that it declares: `train`, `test` (Features: `h (n, d)`, `labels (n,)`, `classes`),
-`encoder` (a copy in eval mode), `head`, `images` (the two splits and how they are seen), `folder` (for pictures and tables) and
-`seed`. It gives `(name, value)` pairs; the framework adds the protocol. Optional: `protocol`, a few words that belong to each
-number, and `check(train, test)`, called before training with features of width 0, so that missing labels cost no training.
+`validation` (Features, or None where the recipe names no such split), `encoder` (a copy in eval mode, up to the layer that is
+evaluated), `head`, `images` (the splits and how they are seen), `folder` (for pictures and tables) and `seed`. It gives
+`(name, value)` pairs, a value being a number, or an array that is kept in a file; the framework adds the protocol. Optional:
+`protocol`, a few words that belong to each number, and `check(train, test)`, called before training with features of width 0,
+so that missing labels cost no training.
 """
 
 from typing import Annotated, Literal
 
-from annotated_types import Gt
+from annotated_types import Gt, Le
+from pydantic import Field
 
 from sslkit.registry import Registry
 
@@ -20,11 +23,15 @@ registry = Registry(
         "linear": "sslkit.evaluations.linear:LinearProbe",
         "linear_cached": "sslkit.evaluations.linear_cached:LinearProbeCached",
     },
-    calls={"__call__": ("train", "test", "encoder", "head", "images", "folder", "seed")},
+    calls={"__call__": ("train", "test", "validation", "encoder", "head", "images", "folder", "seed")},
     options={
         "train": (str, "train"),
         "test": (str, "test"),
+        "validation": (str | None, None),
+        "layer": (Annotated[str, Field(pattern=r"^(h|z|head\.[1-9][0-9]*)$")], "h"),
+        "repeats": (Annotated[int, Gt(0)], 1),
         "labels_per_class": (Annotated[int, Gt(0)] | None, None),
+        "labels_fraction": (Annotated[float, Gt(0), Le(1)] | None, None),
         "every_epochs": (Annotated[int, Gt(0)] | None, None),
         "baselines": (tuple[Literal["pixels", "untrained"], ...], ()),
     },

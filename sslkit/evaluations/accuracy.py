@@ -1,27 +1,61 @@
-"""Top-1 and top-5 accuracy: the share of images whose own class is among the best scored."""
+"""Accuracy: how often an image's own class is scored best, or among the best, over all images and class by class."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int64
 
+Found = list[tuple[str, "float | np.ndarray"]]  # what an evaluation gives: numbers, and arrays that are kept beside them
+
 TOP5_ABOVE = 10  # with fewer classes five guesses say little
+_CONFUSION_UP_TO = 1000  # classes: eight megabytes
 
 
-def ranks(scores: Float[np.ndarray, "n c"], labels: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
-    """How many classes stand before the right one, so 0 where it is scored best.
+class Guesses(NamedTuple):
+    """What a classifier made of n images.
 
-    Among equal scores the smaller class index stands first.
+    Args:
+        ranks: how many classes stand before the right one, so 0 where it is scored best.
+        first: the class that is scored best.
     """
+
+    ranks: Int64[np.ndarray, " n"]
+    first: Int64[np.ndarray, " n"]
+
+
+def guesses(scores: Float[np.ndarray, "n c"], labels: Int64[np.ndarray, " n"]) -> Guesses:
+    """What scores say of images with these labels; among equal scores the smaller class index stands first."""
     assert np.isfinite(scores).all(), "a NaN would pass for the best score"
     own = np.take_along_axis(scores, labels[:, None], axis=1)  # (n, 1)
     smaller_index = np.arange(scores.shape[1]) < labels[:, None]
     before = (scores > own) | ((scores == own) & smaller_index)  # (n, c)
-    counted: Int64[np.ndarray, " n"] = before.sum(axis=1, dtype=np.int64)
-    return counted
+    return Guesses(before.sum(axis=1, dtype=np.int64), scores.argmax(axis=1).astype(np.int64))
 
 
-def accuracies(found: Int64[np.ndarray, " n"], prefix: str, *, num_classes: int) -> list[tuple[str, float]]:
-    """`prefix_top1`, and with more than ten classes `prefix_top5`, as fractions of the images whose `ranks` are given."""
+def together(parts: Sequence[Guesses]) -> Guesses:
+    """The guesses of all parts of a split, in order."""
+    return Guesses(*(np.concatenate(field) for field in zip(*parts, strict=True)))
+
+
+def accuracies(found: Guesses, labels: Int64[np.ndarray, " n"], *, prefix: str, num_classes: int) -> Found:
+    """Fractions of the images, and what they were counted from.
+
+    Gives `prefix_top1`; with more than ten classes `prefix_top5`; `prefix_mean_per_class`, the mean over the classes of the
+    split of the share of each that is scored best, where their sizes differ, for it is top-1 where they don't. Arrays:
+    `prefix_predicted (n,)`, and up to 1000 classes `prefix_confusion (c, c)`, how many images of class i were taken for j.
+    """
     tops = (1, 5) if num_classes > TOP5_ABOVE else (1,)
-    return [(f"{prefix}_top{top}", float(np.mean(found < top))) for top in tops]
+    pairs: Found = [(f"{prefix}_top{top}", float(np.mean(found.ranks < top))) for top in tops]
+    sizes = np.bincount(labels, minlength=num_classes)
+    there = sizes > 0
+    if len(set(sizes[there].tolist())) > 1:
+        hits = np.bincount(labels[found.ranks == 0], minlength=num_classes)
+        pairs.append((f"{prefix}_mean_per_class", float(np.mean(hits[there] / sizes[there]))))
+    pairs.append((f"{prefix}_predicted", found.first))
+    if num_classes <= _CONFUSION_UP_TO:
+        cells = np.bincount(labels * num_classes + found.first, minlength=num_classes**2)
+        pairs.append((f"{prefix}_confusion", cells.reshape(num_classes, num_classes)))
+    return pairs

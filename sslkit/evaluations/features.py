@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from sslkit.errors import DataError
 
 Labels = Int64[np.ndarray, " n"]
+MultiLabels = Int64[np.ndarray, "n c"]  # 1 where the class is in the image, 0 where it is not, -1 where that can't be told
 
 
 @dataclass(frozen=True)
@@ -20,19 +21,30 @@ class Features:
     """The representations of a split, one row an image, as the frozen encoder gave them.
 
     Args:
-        h: `(n, d)`, neither centred nor normalised.
-        labels: class indices `(n,)`, or None where the split has none.
+        h: `(n, d)`, neither centred nor normalised; perhaps a memory map of a file.
+        labels: class indices `(n,)`; where an image may be of several classes `(n, c)`: 1 where it is of one, 0 where it is
+            not, -1 where that can't be told; or None where the split has none.
         classes: the name of each class, or None where the dataset names none.
         split: the split's name, for messages.
+        indices: the number of each image in its split `(n,)`; by default they are all of it, in order.
     """
 
     h: Float32[np.ndarray, "n d"]
-    labels: Int64[np.ndarray, " n"] | None
+    labels: Labels | MultiLabels | None
     classes: tuple[str, ...] | None
     split: str
+    indices: Int64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
+        if len(self.indices) != len(self.h):
+            assert len(self.indices) == 0, "one index a row"
+            object.__setattr__(self, "indices", np.arange(len(self.h), dtype=np.int64))
         assert self.labels is None or len(self.labels) == len(self.h), "one label a row"
+
+    def rows(self, rows: Int64[np.ndarray, " m"]) -> Features:
+        """Some of them."""
+        labels = None if self.labels is None else self.labels[rows]
+        return Features(self.h[rows], labels, self.classes, self.split, self.indices[rows])
 
 
 @runtime_checkable
@@ -124,11 +136,16 @@ def labelled_images(images: EvaluationImages, evaluation: str) -> LabelledPair:
     return _pair(train, test, images.classes, evaluation)
 
 
-def _require(labels: Labels | None, split: str, evaluation: str) -> Labels:
+def _require(labels: Labels | MultiLabels | None, split: str, evaluation: str) -> Labels:
     if labels is None:
         raise DataError(
             f"evaluate: the {split} has no labels, and {evaluation!r} needs them. Choose splits that have labels with "
             f"'train' and 'test' of this evaluation, or remove it from the recipe."
+        )
+    if labels.ndim > 1:
+        raise DataError(
+            f"evaluate: an image of the {split} may be of several classes, and {evaluation!r} takes one each. "
+            f"Evaluations for several: logistic."
         )
     if len(labels) == 0:
         raise DataError(f"evaluate: the {split} has no images, and {evaluation!r} needs at least one.")

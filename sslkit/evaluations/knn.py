@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from annotated_types import Gt, MinLen
 from jaxtyping import Float32, Float64, Int64
 
 from sslkit.errors import DataError
-from sslkit.evaluations.accuracy import accuracies, ranks
+from sslkit.evaluations.accuracy import Found, Guesses, accuracies, guesses, together
 from sslkit.evaluations.features import Features, LabelledPair, labelled_features
 
 _ROWS = 1024  # rows of features at a time: memory beside the bank does not grow with the number of queries
@@ -50,7 +49,7 @@ class KNN:
         self.ks = (k,) if isinstance(k, int) else tuple(dict.fromkeys(k))
         self.temperature = temperature
 
-    def __call__(self, train: Features, test: Features) -> list[tuple[str, float]]:
+    def __call__(self, train: Features, test: Features) -> Found:
         """Accuracies on `test` with `train` as the bank.
 
         Raises:
@@ -58,15 +57,19 @@ class KNN:
         """
         labels = self.check(train, test)
         index = _index(train.h)
-        found: dict[int, list[Int64[np.ndarray, " b"]]] = {k: [] for k in self.ks}
+        found: dict[int, list[Guesses]] = {k: [] for k in self.ks}
         for first in range(0, len(test.h), _ROWS):
             rows = slice(first, first + _ROWS)
             similarities, neighbours = _search(index, test.h[rows], max(self.ks))
             weights = self._weights(similarities)
             for k in self.ks:
                 votes = _votes(weights[:, :k], labels.train[neighbours[:, :k]], labels.num_classes)
-                found[k].append(_ranks(votes, labels.test[rows]))
-        return self._named({k: np.concatenate(found[k]) for k in self.ks}, labels.num_classes)
+                found[k].append(_guesses(votes, labels.test[rows]))
+        return [
+            pair
+            for k in self.ks
+            for pair in accuracies(together(found[k]), labels.test, prefix=self._prefix(k), num_classes=labels.num_classes)
+        ]
 
     def check(self, train: Features, test: Features) -> LabelledPair:
         """The labels, if the bank has them and is large enough; features may still be of width 0."""
@@ -82,13 +85,8 @@ class KNN:
         exact = similarities.astype(np.float64)
         return np.exp((exact - exact[:, :1]) / self.temperature)
 
-    def _named(self, found: dict[int, Int64[np.ndarray, " m"]], num_classes: int) -> list[tuple[str, float]]:
-        prefixes: Sequence[str] = [f"knn_k{k}" for k in self.ks] if len(self.ks) > 1 else ["knn"]
-        return [
-            pair
-            for prefix, k in zip(prefixes, self.ks, strict=True)
-            for pair in accuracies(found[k], prefix, num_classes=num_classes)
-        ]
+    def _prefix(self, k: int) -> str:
+        return f"knn_k{k}" if len(self.ks) > 1 else "knn"
 
 
 def _index(bank: Float32[np.ndarray, "n d"]) -> Any:
@@ -125,7 +123,8 @@ def _votes(
     return votes.reshape(len(labels), num_classes)
 
 
-def _ranks(votes: Float64[np.ndarray, "b c"], labels: Int64[np.ndarray, " b"]) -> Int64[np.ndarray, " b"]:
-    """The rank of each image's class; behind all others if nobody voted for it, for a small index is no guess."""
+def _guesses(votes: Float64[np.ndarray, "b c"], labels: Int64[np.ndarray, " b"]) -> Guesses:
+    """A class that nobody voted for stands behind all others, for a small index is no guess."""
+    found = guesses(votes, labels)
     unvoted = np.take_along_axis(votes, labels[:, None], axis=1)[:, 0] == 0
-    return np.where(unvoted, votes.shape[1], ranks(votes, labels))
+    return Guesses(np.where(unvoted, votes.shape[1], found.ranks), found.first)

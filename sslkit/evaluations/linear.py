@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from sslkit.errors import UserError
-from sslkit.evaluations.accuracy import accuracies
+from sslkit.evaluations.accuracy import Found, accuracies
 from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features, labelled_images
 from sslkit.evaluations.probe import Batch, ProbeTraining
 
@@ -54,7 +54,7 @@ class LinearProbe:
         """The labels of both splits, if they have them; features may still be of width 0."""
         return labelled_features(train, test, "linear")
 
-    def __call__(self, encoder: nn.Module, images: EvaluationImages) -> list[tuple[str, float]]:
+    def __call__(self, encoder: nn.Module, images: EvaluationImages) -> Found:
         """Accuracies on the test images of a classifier trained on the training images.
 
         Raises:
@@ -74,7 +74,7 @@ class LinearProbe:
         classifier = self.training.fit(batches, num_images=len(labels.train), num_classes=labels.num_classes)
         seen = (_encode(encoder, x) for x in images.test_batches(self.training.batch_size))
         found = self.training.score(classifier, seen, labels.test)
-        return accuracies(found, "linear", num_classes=labels.num_classes)
+        return accuracies(found, labels.test, prefix="linear", num_classes=labels.num_classes)
 
 
 @torch.no_grad()

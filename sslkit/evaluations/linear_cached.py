@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from sslkit.draws import shuffled
-from sslkit.evaluations.accuracy import accuracies
+from sslkit.evaluations.accuracy import Found, accuracies
 from sslkit.evaluations.features import Features, LabelledPair, labelled_features
 from sslkit.evaluations.probe import Batch, ProbeTraining
 
@@ -58,7 +58,7 @@ class LinearProbeCached:
         """The labels of both splits, if they have them; features may still be of width 0."""
         return labelled_features(train, test, "linear_cached")
 
-    def __call__(self, train: Features, test: Features, seed: int) -> list[tuple[str, float]]:
+    def __call__(self, train: Features, test: Features, seed: int) -> Found:
         """Accuracies on `test` of a classifier trained on `train`.
 
         Raises:
@@ -74,7 +74,7 @@ class LinearProbeCached:
 
         classifier = self.training.fit(batches, num_images=len(train.h), num_classes=labels.num_classes)
         found = self.training.score(classifier, _in_chunks(test.h), labels.test)
-        return accuracies(found, "linear_cached", num_classes=labels.num_classes)
+        return accuracies(found, labels.test, prefix="linear_cached", num_classes=labels.num_classes)
 
 
 def _in_chunks(h: Float32[np.ndarray, "n d"]) -> Iterator[Float32[Tensor, "b d"]]:

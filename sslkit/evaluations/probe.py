@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from sslkit import schedule
 from sslkit.errors import NonFiniteError
-from sslkit.evaluations.accuracy import ranks
+from sslkit.evaluations.accuracy import Guesses, guesses, together
 
 Batch = tuple[Float32[Tensor, "b d"], Int64[Tensor, " b"]]
 
@@ -69,13 +69,13 @@ class ProbeTraining:
     @torch.no_grad()
     def score(
         self, classifier: nn.Linear, batches: Iterable[Float32[Tensor, "b d"]], labels: Int64[np.ndarray, " n"]
-    ) -> Int64[np.ndarray, " n"]:
-        """The rank of each test image's class among the classifier's scores, for features that come batch by batch.
+    ) -> Guesses:
+        """What is made of each test image by the classifier's scores, for features that come batch by batch.
 
         Raises:
             NonFiniteError: a score is a NaN or an infinity.
         """
-        found: list[Int64[np.ndarray, " b"]] = []
+        found: list[Guesses] = []
         seen = 0
         for h in batches:
             scores = classifier(h)
@@ -84,10 +84,10 @@ class ProbeTraining:
                     f"{self.evaluation}: the linear classifier gives scores that are not finite; the encoder's features of "
                     f"the test split are not, or base_lr, which is {self.base_lr:g}, is far too high."
                 )
-            found.append(ranks(scores.cpu().numpy(), labels[seen : seen + len(h)]))
+            found.append(guesses(scores.cpu().numpy(), labels[seen : seen + len(h)]))
             seen += len(h)
         assert seen == len(labels), f"{seen} images for {len(labels)} labels"
-        return np.concatenate(found)
+        return together(found)
 
 
 def _zero_classifier(h: Float32[Tensor, "b d"], num_classes: int) -> nn.Linear:

@@ -27,6 +27,11 @@ class LinearHead(nn.Module):
         self.out_dim = out_dim
         self.output = output_layer(in_dim, out_dim, batch_norm=batch_norm)
 
+    @property
+    def layers(self) -> list[nn.Module]:
+        """Its one layer."""
+        return [self.output]
+
     def forward(self, h: Float[Tensor, "n d"]) -> Float[Tensor, "n {self.out_dim}"]:
         """Projections z of representations h."""
         z: Tensor = self.output(h)

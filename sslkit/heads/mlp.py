@@ -50,6 +50,11 @@ class MLP(nn.Module):
         self.hidden = nn.Sequential(*(hidden_layer(before, after, batch_norm=batch_norm) for before, after in pairwise(dims)))
         self.output = output_layer(dims[-1], out_dim, batch_norm=batch_norm)
 
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The layers in order, each with its nonlinearity."""
+        return [*self.hidden, self.output]
+
     def forward(self, h: Float[Tensor, "n d"]) -> Float[Tensor, "n {self.out_dim}"]:
         """Projections z of representations h."""
         z: Tensor = self.output(self.hidden(h))

@@ -1,0 +1,79 @@
+"""Feature cache: each split is embedded once for all evaluations of a network, and for those that are asked for later."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sslkit.embedding import Split, embed
+from sslkit.errors import CheckpointError
+from sslkit.evaluations.features import Features
+from sslkit.features_file import read_features
+from sslkit.progress import Reporter
+
+
+class FeatureCache:
+    """Features in files of a folder, by what they depend on: weights, layer, images and the view they are seen in.
+
+    There is one file for each encoder, split and layer; other weights take the place of earlier ones. The folder may be
+    deleted at any time.
+
+    Args:
+        folder: where the files lie.
+        data: what says which images a split has.
+        view: the evaluation view, as recipe sections.
+        device: where networks lie.
+        report: where progress is shown.
+    """
+
+    def __init__(self, folder: Path, *, data: Any, view: Any, device: torch.device, report: Reporter) -> None:
+        self.folder = folder
+        self.device = device
+        self.report = report
+        self._common = {"data": data, "view": view}
+
+    def features(self, network: nn.Module, split: Split, *, encoder: str, layer: str) -> Features:
+        """The features that a network gives of a split; `encoder` and `layer` say what it is in words."""
+        path = self.folder / f"{encoder}-{split.name}-{layer}.safetensors".replace("/", "_")
+        key = self._key(network, split, layer=layer)
+        if path.exists():
+            try:
+                features, facts = read_features(path)
+            except CheckpointError as error:
+                self.report.say(f"{error} The images are embedded again.")
+            else:
+                if facts.get("key") == key:
+                    return features
+        with self.report.work(f"{encoder}: features of {split.name}", len(split.images)) as advance:
+            return embed(network, split, device=self.device, progress=advance, into=path, facts={"key": key, "layer": layer})
+
+    def forget(self, encoder: str) -> None:
+        """Delete the files of an encoder that won't be asked for again."""
+        for path in self.folder.glob(f"{encoder}-*.safetensors"):
+            path.unlink()
+
+    def _key(self, network: nn.Module, split: Split, *, layer: str) -> str:
+        labels = split.images.labels
+        images: Mapping[str, Any] = {
+            "split": split.name,
+            "num_images": len(split.images),
+            "labels": None if labels is None else hashlib.sha256(labels.tobytes()).hexdigest(),
+            "classes": split.images.classes,
+        }
+        facts = {**self._common, **images, "weights": _digest(network), "layer": layer}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(network: nn.Module) -> str:
+    """Of the network's kind and all weights and buffers."""
+    digest = hashlib.sha256(str(network).encode())
+    for name, tensor in network.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

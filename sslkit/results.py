@@ -1,0 +1,79 @@
+"""Results: what evaluations found, each number with its protocol, and the arrays that are kept beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import operator
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sslkit import checkpoint
+from sslkit.evaluations.accuracy import Found
+
+Result = dict[str, Any]
+
+
+def merged(before: Sequence[Result], new: Sequence[Result]) -> list[Result]:
+    """All results; of two of the same encoder, name, epoch and protocol the new one."""
+    key = operator.itemgetter("encoder", "name", "epoch", "protocol")
+    replaced = [key(result) for result in new]
+    return [*(result for result in before if key(result) not in replaced), *new]
+
+
+def records(repeats: Sequence[Found], *, encoder: str, epoch: int, protocol: Mapping[str, Any]) -> list[Result]:
+    """One record a number; the mean where an evaluation was repeated, with the standard deviation and each value beside it."""
+    values: dict[str, list[float]] = {}
+    for found in repeats:
+        for name, value in found:
+            if not isinstance(value, np.ndarray):
+                values.setdefault(name, []).append(float(value))
+    return [
+        {
+            "encoder": encoder,
+            "name": name,
+            "value": statistics.fmean(each),
+            **_spread(each),
+            "epoch": epoch,
+            "protocol": protocol,
+        }
+        for name, each in values.items()
+    ]
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    return {"spread": statistics.stdev(values), "values": list(values)} if len(values) > 1 else {}
+
+
+def keep_arrays(
+    folder: Path,
+    found: Found,
+    *,
+    labels: np.ndarray | None,
+    encoder: str,
+    epoch: int,
+    protocol: Mapping[str, Any],
+) -> None:
+    """Write the arrays of an evaluation, and the test labels, to a file; a later epoch takes the place of an earlier one.
+
+    `sslkit compare` reads them: which image each encoder got right.
+    """
+    arrays = {name: value for name, value in found if isinstance(value, np.ndarray)}
+    if not arrays:
+        return
+    if labels is not None:
+        arrays["labels"] = labels
+    name = f"{encoder}-{protocol['evaluation']}-{_key(protocol)}.safetensors"
+    facts = {"kind": "evaluation", "encoder": encoder, "epoch": epoch, "protocol": protocol}
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    checkpoint.save(folder / "evaluations" / name, tensors, facts)
+
+
+def _key(protocol: Mapping[str, Any]) -> str:
+    """Eight digits that tell protocols apart."""
+    return hashlib.blake2b(json.dumps(protocol, sort_keys=True).encode(), digest_size=4).hexdigest()

@@ -1,0 +1,165 @@
+"""Evaluations as a run does them: layers, shares of the labels, repeats, what is kept, and features that are computed once."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from small import TEXT, recipe_file, sslkit
+
+from sslkit import checkpoint, draws
+from sslkit.datasets.subset import share
+from sslkit.errors import CheckpointError
+from sslkit.features_file import read_features, write_features
+
+EVALUATIONS = """
+[[evaluate]]
+name = "linear_cached"
+layer = "z"
+epochs = 2
+
+[[evaluate]]
+name = "linear_cached"
+layer = "head.1"
+epochs = 2
+labels_fraction = 0.5
+repeats = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluate")
+    sslkit("run", recipe_file(folder, TEXT + EVALUATIONS), cwd=folder)
+    return folder / "runs" / "small"
+
+
+def results(run):
+    return json.loads((run / "results.json").read_text())["results"]
+
+
+def test_layers_shares_and_repeats_stand_in_the_protocol(run):
+    found = {one["protocol"]["features"]: one for one in results(run) if one["name"] == "linear_cached_top1"}
+    assert set(found) == {"h", "z", "head.1"}
+    assert "spread" not in found["h"]
+    repeated = found["head.1"]
+    assert repeated["protocol"]["labels_fraction"] == 0.5
+    assert repeated["protocol"]["repeats"] == 3
+    assert len(repeated["values"]) == 3
+    assert repeated["value"] == pytest.approx(np.mean(repeated["values"]))
+    assert repeated["spread"] == pytest.approx(np.std(repeated["values"], ddof=1))
+    assert repeated["protocol"]["train_images"] < found["h"]["protocol"]["train_images"]
+
+
+def test_each_layer_has_its_features_and_they_are_kept(run):
+    kept = {path.name: read_features(path)[0] for path in (run / "features").iterdir()}
+    assert set(kept) == {
+        f"trained-{split}-{layer}.safetensors" for split in ("train", "test") for layer in ("h", "z", "head.1")
+    }
+    assert kept["trained-test-z.safetensors"].h.shape == (15, 8)
+    assert kept["trained-test-h.safetensors"].h.shape == kept["trained-test-head.1.safetensors"].h.shape == (15, 64)
+
+
+def test_what_was_said_of_each_image_is_kept_and_gives_the_number(run):
+    for path in (run / "evaluations").iterdir():
+        stored = checkpoint.load(path)
+        name = stored.facts["protocol"]["evaluation"]
+        predicted, labels = stored.tensors[f"{name}_predicted"], stored.tensors["labels"]
+        confusion = stored.tensors[f"{name}_confusion"]
+        assert confusion.sum() == len(labels)
+        assert confusion.diagonal().sum() == (predicted == labels).sum()
+        [record] = [
+            one
+            for one in results(run)
+            if one["name"] == f"{name}_top1"
+            and (one["encoder"], one["epoch"], one["protocol"])
+            == tuple(stored.facts[k] for k in ("encoder", "epoch", "protocol"))
+        ]
+        assert record.get("values", [record["value"]])[0] == pytest.approx((predicted == labels).float().mean().item())
+    assert len(list((run / "evaluations").iterdir())) == 6  # knn of three encoders, three probes of the trained one
+
+
+def test_evaluating_again_embeds_nothing_and_gives_the_same(run, tmp_path):
+    again = shutil.copytree(run, tmp_path / "again")
+    done = sslkit("eval", again, cwd=tmp_path)
+    assert "\ntrained: features" not in done.stdout
+    assert "untrained: features" in done.stdout  # those are not kept
+    assert results(again) == results(run)
+
+
+def test_features_of_other_weights_are_embedded_anew(run, tmp_path):
+    again = shutil.copytree(run, tmp_path / "again")
+    path = again / "features" / "trained-test-h.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+    done = sslkit("eval", again, cwd=tmp_path)
+    assert "trained-test-h.safetensors: is not a whole file of features" in done.stdout
+    assert done.stdout.count("\ntrained: features of test") == 1
+    assert results(again) == results(run)
+
+
+def test_a_layer_that_the_head_has_not(tmp_path):
+    text = TEXT + EVALUATIONS.replace("head.1", "head.3")
+    done = sslkit("run", recipe_file(tmp_path, text), cwd=tmp_path, check=2)
+    assert "evaluate.3 (linear_cached): layer: the head MLP has no layer 3. Known: h, head.1, head.2, z." in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_share_of_each_class():
+    labels = np.repeat(np.arange(3), [100, 40, 3])
+    for seed in range(5):
+        rows = share(labels, 0.1, seed=seed)
+        assert np.bincount(labels[rows]).tolist() == [10, 4, 1]
+        assert set(rows) <= set(share(labels, 0.5, seed=seed))
+        assert share(labels, 1.0, seed=seed).tolist() == list(range(143))
+    assert share(labels, 0.1, seed=0).tolist() != share(labels, 0.1, seed=1).tolist()
+
+
+FACTS = {"split": "val", "classes": ["a", "b"], "more": [1]}
+
+
+class TestFile:
+    """A file of features."""
+
+    def written(self, path, *, labels=True):
+        h = np.random.default_rng(0).standard_normal((7, 3)).astype(np.float32)
+        indices = draws.shuffled(7, 0)
+        write_features(path, iter([h[:4], h[4:]]), indices=indices, labels=np.arange(7) % 2 if labels else None, facts=FACTS)
+        return h, indices
+
+    def test_comes_back_as_a_memory_map(self, tmp_path):
+        h, indices = self.written(tmp_path / "f.safetensors")
+        features, facts = read_features(tmp_path / "f.safetensors")
+        assert isinstance(features.h, np.memmap)
+        assert features.h.tobytes() == h.tobytes()
+        assert features.indices.tolist() == indices.tolist()
+        assert features.labels.tolist() == [0, 1, 0, 1, 0, 1, 0]
+        assert (features.split, features.classes, facts["more"]) == ("val", ("a", "b"), [1])
+        assert [path.name for path in tmp_path.iterdir()] == ["f.safetensors"]
+
+    def test_is_what_safetensors_reads(self, tmp_path):
+        h, _ = self.written(tmp_path / "f.safetensors", labels=False)
+        tensors = load_file(tmp_path / "f.safetensors")
+        assert set(tensors) == {"h", "indices"}
+        assert (tensors["h"] == h).all()
+        assert read_features(tmp_path / "f.safetensors")[0].labels is None
+
+    @pytest.mark.parametrize("cut", [0, 3, 8, 60, -1])
+    def test_cut_off(self, tmp_path, cut):
+        self.written(tmp_path / "f.safetensors")
+        whole = (tmp_path / "f.safetensors").read_bytes()
+        (tmp_path / "f.safetensors").write_bytes(whole[:cut])
+        with pytest.raises(CheckpointError, match=r"f\.safetensors: is not a whole file of features"):
+            read_features(tmp_path / "f.safetensors")
+
+    def test_a_kill_leaves_what_was_there(self, tmp_path):
+        self.written(tmp_path / "f.safetensors")
+        before = (tmp_path / "f.safetensors").read_bytes()
+
+        def killed():
+            yield np.zeros((4, 3), np.float32)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            write_features(tmp_path / "f.safetensors", killed(), indices=np.arange(7), labels=None, facts=FACTS)
+        assert (tmp_path / "f.safetensors").read_bytes() == before

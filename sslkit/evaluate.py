@@ -173,7 +173,9 @@ class Evaluator:
     def _protocol(self, part: Part, layer: str) -> dict[str, Any]:
         """All that a number depends on and that another person needs to get it again."""
         train, test = (self.splits[part.options[key]] for key in ("train", "test"))
-        rows = self._rows(part, self.recipe.train.seed)
+        evaluation, rows = build.component(part), self._rows(part, self.recipe.train.seed)
+        num_train = len(train.images) if rows is None else len(rows)
+        settings = getattr(evaluation, "settings", None)
         section = part.to_dict()
         for key in ("every_epochs", "baselines", "layer"):
             section.pop(key, None)
@@ -181,10 +183,11 @@ class Evaluator:
             del section["repeats"]
         return {
             "evaluation": section.pop("name"),
-            "law": getattr(build.component(part), "protocol", ""),
+            "law": getattr(evaluation, "protocol", ""),
             "features": layer,
+            **(settings(num_train) if settings else {}),
             **section,
-            "train_images": len(train.images) if rows is None else len(rows),
+            "train_images": num_train,
             "test_images": len(test.images),
             "view": [one.to_dict() for one in self.recipe.evaluation_augmentations],
             "seed": self.recipe.train.seed,

@@ -5,6 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import torch
+from torch import nn
+
+from sslkit.draws import shuffled
+
 TEXT = """\
 # A recipe for tests
 backbone  = { name = "resnet", depth = 18, width = 0.125, stem = "small" }
@@ -66,3 +72,38 @@ def recipe_file(folder: Path, text: str = TEXT) -> Path:
 def tops(found):
     """The top-1 and top-5 of what an evaluation gives, without what else it counted."""
     return [(name, value) for name, value in found if name.endswith(("_top1", "_top5"))]
+
+
+class FakeImages:
+    """Images around one colour a class; no crops, so that the features of an image are the same in every epoch."""
+
+    classes = ("red", "green", "blue")
+    size = 4
+
+    def __init__(self, n=60, m=30, seed=0):
+        self.seed = seed
+        self.train_labels, self.test_labels = np.arange(n) % 3, np.arange(m) % 3
+        rng = np.random.default_rng(0)
+        self.train, self.test = (
+            (np.eye(3)[labels][:, :, None, None] + 0.3 * rng.standard_normal((len(labels), 3, 4, 4))).astype(np.float32)
+            for labels in (self.train_labels, self.test_labels)
+        )
+        self.epochs = []
+
+    def train_batches(self, epoch, batch_size):
+        self.epochs.append(epoch)
+        order = shuffled(len(self.train), self.seed, "linear", epoch)
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
+            yield torch.from_numpy(self.train[rows]), torch.from_numpy(self.train_labels[rows])
+
+    def test_batches(self, batch_size):
+        for first in range(0, len(self.test), batch_size):
+            yield torch.from_numpy(self.test[first : first + batch_size])
+
+
+def convolutional():
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten())
+    encoder(torch.randn(16, 3, 4, 4))  # running statistics that a batch of images would move
+    return encoder.eval()

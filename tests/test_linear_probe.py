@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from small import tops
+from small import FakeImages, convolutional, tops
 from torch import nn
 
 from sslkit.draws import shuffled
@@ -15,6 +15,7 @@ from sslkit.evaluations import registry
 from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.linear import LinearProbe
 from sslkit.evaluations.linear_cached import LinearProbeCached
+from sslkit.evaluations.rules import LINEAR
 
 
 def features(h, labels, *, split="train", classes=None):
@@ -65,7 +66,7 @@ def fitted(train, *, seed=0, num_classes=3, **parameters):
 
     probe.training = Spy()
     probe(train, clusters(9, 2 * num_classes, num_classes=num_classes, split="test"), seed)
-    return torch.cat([kept[0].weight, kept[0].bias[:, None]], dim=1).detach().numpy()
+    return torch.cat([kept[0].linear.weight, kept[0].linear.bias[:, None]], dim=1).detach().numpy()
 
 
 @pytest.mark.parametrize("batch_size", [32, 35, 256])
@@ -83,8 +84,8 @@ def test_by_hand():
     probe = LinearProbeCached(epochs=1, base_lr=128.0)
     h, labels = torch.from_numpy(train.h), torch.from_numpy(train.labels)
     classifier = probe.training.fit(lambda _epoch, _batch_size: [(h, labels)], num_images=2, num_classes=2)
-    assert classifier.weight.flatten().tolist() == pytest.approx([1.9, -1.9])
-    assert classifier.bias.tolist() == [0.0, 0.0]
+    assert classifier.linear.weight.flatten().tolist() == pytest.approx([1.9, -1.9])
+    assert classifier.linear.bias.tolist() == [0.0, 0.0]
 
 
 def test_separates_what_is_separable_and_gets_better():
@@ -135,54 +136,52 @@ def test_missing_labels_and_wrong_features():
 
 
 def test_divergence_is_an_error():
-    with pytest.raises(NonFiniteError, match=r"linear_cached: the loss of the linear classifier is (nan|inf) at its step"):
+    with pytest.raises(NonFiniteError, match=r"linear_cached: the loss of the classifier is (nan|inf) at its step"):
         LinearProbeCached(base_lr=1e38)(clusters(0, 600, spread=2.0), clusters(1, 10, split="test"), 0)
     with pytest.raises(NonFiniteError, match="scores that are not finite"):
         LinearProbeCached(base_lr=3e38, epochs=1)(clusters(0, 256, spread=9.0), clusters(1, 10, spread=9.0, split="test"), 0)
 
 
+def test_the_rules_of_others():
+    settings = {name: LinearProbe(protocol=name).settings(1000) for name in LINEAR}
+    assert settings["simclr"] == {"epochs": 90, "base_lr": 0.1, "batch_size": 256, "weight_decay": 0.0, "nesterov": True}
+    assert settings["lightly"] == {**settings["simclr"], "nesterov": False}
+    assert settings["solo-learn"]["drops"] == [0.6, 0.8]
+    assert settings["vissl"]["normalize"]
+    assert LinearProbe(protocol="vissl", epochs=3, weight_decay=0.0).settings(1) == {
+        **settings["vissl"], "epochs": 3, "weight_decay": 0.0,
+    }  # fmt: skip
+    rates = [LINEAR["solo-learn"].lr_at(step, steps=100, batch_size=512) for step in (0, 59, 60, 79, 80, 99)]
+    assert rates == pytest.approx([2.0, 2.0, 0.2, 0.2, 0.02, 0.02])
+
+
+def test_batch_norm_before_the_classifier_makes_the_scale_of_features_irrelevant():
+    train, test = clusters(0, 90, spread=0.5), clusters(1, 60, spread=0.5, split="test")
+    scaled = [Features(100 * one.h + 3, one.labels, None, one.split) for one in (train, test)]
+    found = [
+        dict(tops(LinearProbeCached(protocol="vissl")(*pair, 0)))["linear_cached_top1"] for pair in ((train, test), scaled)
+    ]
+    assert found[0] == pytest.approx(found[1], abs=1 / 60)
+    assert found[0] > 0.6
+
+
+def test_augmented_passes_are_embedded_once_and_seen_in_turn():
+    encoder, images = convolutional(), FakeImages()
+    with torch.no_grad():
+        train, test = (encoder(torch.from_numpy(x)).numpy() for x in (images.train, images.test))
+    pair = features(train, images.train_labels), features(test, images.test_labels, split="test")
+    probe = LinearProbeCached(epochs=6, augmented_passes=2)
+    assert tops(probe(*pair, 0, encoder, images))[0][1] > 0.9
+    assert images.epochs == [0, 1]
+
+
 def test_the_recipe_side():
     for name in ("linear", "linear_cached"):
         model = registry.model(name)
-        assert (model().epochs, model().base_lr, model().batch_size, model().weight_decay) == (90, 0.1, 256, 0.0)
+        assert model().protocol == "simclr"
         for wrong in [{"epochs": 0}, {"base_lr": 0.0}, {"batch_size": 0}, {"weight_decay": -1.0}]:
             with pytest.raises(ValidationError):
                 model(**wrong)
-
-
-class FakeImages:
-    """Images around one colour a class; no crops, so that the features of an image are the same in every epoch."""
-
-    classes = ("red", "green", "blue")
-    size = 4
-
-    def __init__(self, n=60, m=30, seed=0):
-        self.seed = seed
-        self.train_labels, self.test_labels = np.arange(n) % 3, np.arange(m) % 3
-        rng = np.random.default_rng(0)
-        self.train, self.test = (
-            (np.eye(3)[labels][:, :, None, None] + 0.3 * rng.standard_normal((len(labels), 3, 4, 4))).astype(np.float32)
-            for labels in (self.train_labels, self.test_labels)
-        )
-        self.epochs = []
-
-    def train_batches(self, epoch, batch_size):
-        self.epochs.append(epoch)
-        order = shuffled(len(self.train), self.seed, "linear", epoch)
-        for first in range(0, len(order), batch_size):
-            rows = order[first : first + batch_size]
-            yield torch.from_numpy(self.train[rows]), torch.from_numpy(self.train_labels[rows])
-
-    def test_batches(self, batch_size):
-        for first in range(0, len(self.test), batch_size):
-            yield torch.from_numpy(self.test[first : first + batch_size])
-
-
-def convolutional():
-    torch.manual_seed(0)
-    encoder = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten())
-    encoder(torch.randn(16, 3, 4, 4))  # running statistics that a batch of images would move
-    return encoder.eval()
 
 
 @pytest.mark.parametrize("encoder", [nn.Flatten().eval(), convolutional()], ids=["pixels", "convolutional"])
@@ -226,5 +225,5 @@ def test_images_without_labels():
 def test_an_encoder_that_gives_nan():
     encoder = convolutional()
     encoder[0].bias.data[0] = math.nan
-    with pytest.raises(NonFiniteError, match="linear: the loss of the linear classifier is nan at its step 0"):
+    with pytest.raises(NonFiniteError, match="linear: the loss of the classifier is nan at its step 0"):
         LinearProbe(epochs=1)(encoder, FakeImages())

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-import torch
 from annotated_types import Ge, Gt
-from jaxtyping import Float32
-from torch import Tensor, nn
+from torch import nn
 
-from sslkit.errors import UserError
 from sslkit.evaluations.accuracy import Found, accuracies
+from sslkit.evaluations.classifier import Batch, ClassifierTraining
 from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features, labelled_images
-from sslkit.evaluations.probe import Batch, ProbeTraining
+from sslkit.evaluations.frozen import encode, require_frozen
+from sslkit.evaluations.rules import LINEAR
+
+Protocol = Literal["simclr", "lightly", "solo-learn", "vissl"]
 
 
 class LinearProbe:
@@ -28,27 +29,36 @@ class LinearProbe:
     of its published command. That command also decays weights by 1e-6: set `weight_decay` for it. Features are used as they
     are, neither centred nor normalised.
 
+    `protocol` takes the settings that another framework publishes, to compare with its numbers: `sslkit.evaluations.rules`
+    lists them. What is not a setting of SGD stays ours: crops, the zero start, and for "vissl" h in place of its grid of 2 x 2.
+
     Gives `linear_top1`, and for more than ten classes `linear_top5`, after the last epoch. It costs a forward pass of the
     encoder for every image in every epoch, `linear_cached` one for every image.
 
     Args:
-        epochs: passes over the training images.
-        base_lr: learning rate for a batch of 256.
-        batch_size: images a step; all of them where they are fewer. The last batch of an epoch may be smaller.
-        weight_decay: of weights and bias.
+        protocol: whose settings; those given beside it take the place of its own.
+        epochs: passes over the training images; 90 in "simclr".
+        base_lr: learning rate for a batch of 256; 0.1 in "simclr".
+        batch_size: images a step, 256 in "simclr"; all of them where they are fewer. The last batch of an epoch may be smaller.
+        weight_decay: of weights and bias; 0 in "simclr".
     """
-
-    protocol = "crops and flips each epoch, SGD Nesterov"
 
     def __init__(
         self,
         *,
-        epochs: Annotated[int, Gt(0)] = 90,
-        base_lr: Annotated[float, Gt(0)] = 0.1,
-        batch_size: Annotated[int, Gt(0)] = 256,
-        weight_decay: Annotated[float, Ge(0)] = 0.0,
+        protocol: Protocol = "simclr",
+        epochs: Annotated[int, Gt(0)] | None = None,
+        base_lr: Annotated[float, Gt(0)] | None = None,
+        batch_size: Annotated[int, Gt(0)] | None = None,
+        weight_decay: Annotated[float, Ge(0)] | None = None,
     ) -> None:
-        self.training = ProbeTraining("linear", epochs, base_lr, batch_size, weight_decay)
+        rule = LINEAR[protocol].but(epochs=epochs, base_lr=base_lr, batch_size=batch_size, weight_decay=weight_decay)
+        self.protocol = "crops and flips each epoch"
+        self.training = ClassifierTraining("linear", rule)
+
+    def settings(self, num_images: int) -> dict[str, Any]:  # noqa: ARG002 - the same for any number
+        """What stands beside a number."""
+        return self.training.rule.settings
 
     def check(self, train: Features, test: Features) -> LabelledPair:
         """The labels of both splits, if they have them; features may still be of width 0."""
@@ -63,23 +73,14 @@ class LinearProbe:
             UserError: the encoder is in training mode.
         """
         labels = labelled_images(images, "linear")
-        if any(module.training for module in encoder.modules()):
-            raise UserError("linear: the encoder is in training mode, so its batch norm would move. Call encoder.eval() first.")
+        require_frozen(encoder, "linear")
 
         def batches(epoch: int, batch_size: int) -> Iterator[Batch]:
             for x, y in images.train_batches(epoch, batch_size):
-                h = _encode(encoder, x)
+                h = encode(encoder, x)
                 yield h, y.to(h.device)
 
         classifier = self.training.fit(batches, num_images=len(labels.train), num_classes=labels.num_classes)
-        seen = (_encode(encoder, x) for x in images.test_batches(self.training.batch_size))
+        seen = (encode(encoder, x) for x in images.test_batches(256))
         found = self.training.score(classifier, seen, labels.test)
         return accuracies(found, labels.test, prefix="linear", num_classes=labels.num_classes)
-
-
-@torch.no_grad()
-def _encode(encoder: nn.Module, x: Float32[Tensor, "b c h w"]) -> Float32[Tensor, "b d"]:
-    """Representations, computed where the encoder's weights are, in the layout in which convolutions are fastest."""
-    device = next((parameter.device for parameter in encoder.parameters()), x.device)
-    h: Tensor = encoder(x.to(device, memory_format=torch.channels_last))
-    return h

@@ -3,78 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from annotated_types import Ge, Gt
-from jaxtyping import Float32
-from torch import Tensor
+from jaxtyping import Float32, Int64
+from torch import Tensor, nn
 
 from sslkit.draws import shuffled
 from sslkit.evaluations.accuracy import Found, accuracies
-from sslkit.evaluations.features import Features, LabelledPair, labelled_features
-from sslkit.evaluations.probe import Batch, ProbeTraining
+from sslkit.evaluations.classifier import Batch, ClassifierTraining
+from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features
+from sslkit.evaluations.frozen import encode
+from sslkit.evaluations.linear import Protocol
+from sslkit.evaluations.rules import LINEAR
 
 _ROWS = 4096  # test images scored at a time
 
+Rows = tuple[Float32[np.ndarray, "n d"], Int64[np.ndarray, " n"]]  # representations and their labels
+
 
 class LinearProbeCached:
-    """The linear classifier of `linear`, trained on one fixed view of each image: minutes become seconds.
+    """The linear classifier of `linear`, trained on representations that are computed once: minutes become seconds.
 
     A linear layer with bias on h, cross-entropy, SGD with Nesterov momentum 0.9, learning rate `base_lr * batch / 256`,
     90 epochs, no weight decay, no warm-up (arXiv:2002.05709, appendix B.6). Features are used as they are, neither centred
     nor normalised.
 
-    Where we differ from the paper: no random crops and flips in training, since every image has one cached representation.
-    The number is therefore not the paper's and has a name of its own; `linear` gives the paper's. Also a batch of 256, not
-    4096, with the rate scaled to it. The paper does not say how the rate falls or where the classifier begins; we take the
-    cosine to 0 of the official code and the zero weights of its published command. That command also decays weights by 1e-6:
-    set `weight_decay` for it.
+    Where we differ from the paper: each training image has one representation, in the evaluation view, or with
+    `augmented_passes = m` it has m, of random crops and flips, and epoch e sees that of pass e mod m, instead of new ones in
+    every epoch. The number is therefore not the paper's and has a name of its own; `linear` gives the paper's. Also a batch
+    of 256, not 4096, with the rate scaled to it. The paper does not say how the rate falls or where the classifier begins; we
+    take the cosine to 0 of the official code and the zero weights of its published command. That command also decays weights
+    by 1e-6: set `weight_decay` for it. `protocol` takes another framework's settings, as told at `linear`.
 
     Gives `linear_cached_top1`, and for more than ten classes `linear_cached_top5`, after the last epoch. A class that only the
     test split has is never learnt, so its images count as errors. The same features and seed give the same bits.
 
     Args:
-        epochs: passes over the training features.
-        base_lr: learning rate for a batch of 256.
-        batch_size: images a step; all of them where they are fewer. The last batch of an epoch may be smaller.
-        weight_decay: of weights and bias.
+        protocol: whose settings; those given beside it take the place of its own.
+        epochs: passes over the training features; 90 in "simclr".
+        base_lr: learning rate for a batch of 256; 0.1 in "simclr".
+        batch_size: images a step, 256 in "simclr"; all of them where they are fewer. The last batch of an epoch may be smaller.
+        weight_decay: of weights and bias; 0 in "simclr".
+        augmented_passes: how many random views of each training image are embedded; 0 for the evaluation view alone. All of
+            them lie in memory.
     """
-
-    protocol = "one fixed view, SGD Nesterov"
 
     def __init__(
         self,
         *,
-        epochs: Annotated[int, Gt(0)] = 90,
-        base_lr: Annotated[float, Gt(0)] = 0.1,
-        batch_size: Annotated[int, Gt(0)] = 256,
-        weight_decay: Annotated[float, Ge(0)] = 0.0,
+        protocol: Protocol = "simclr",
+        epochs: Annotated[int, Gt(0)] | None = None,
+        base_lr: Annotated[float, Gt(0)] | None = None,
+        batch_size: Annotated[int, Gt(0)] | None = None,
+        weight_decay: Annotated[float, Ge(0)] | None = None,
+        augmented_passes: Annotated[int, Ge(0)] = 0,
     ) -> None:
-        self.training = ProbeTraining("linear_cached", epochs, base_lr, batch_size, weight_decay)
+        rule = LINEAR[protocol].but(epochs=epochs, base_lr=base_lr, batch_size=batch_size, weight_decay=weight_decay)
+        self.augmented_passes = augmented_passes
+        self.protocol = "random views, embedded once" if augmented_passes else "one fixed view"
+        self.training = ClassifierTraining("linear_cached", rule)
+
+    def settings(self, num_images: int) -> dict[str, Any]:  # noqa: ARG002 - the same for any number
+        """What stands beside a number."""
+        return self.training.rule.settings
 
     def check(self, train: Features, test: Features) -> LabelledPair:
         """The labels of both splits, if they have them; features may still be of width 0."""
         return labelled_features(train, test, "linear_cached")
 
-    def __call__(self, train: Features, test: Features, seed: int) -> Found:
-        """Accuracies on `test` of a classifier trained on `train`.
+    def __call__(
+        self,
+        train: Features,
+        test: Features,
+        seed: int,
+        encoder: nn.Module | None = None,
+        images: EvaluationImages | None = None,
+    ) -> Found:
+        """Accuracies on `test` of a classifier trained on `train`; encoder and images are for augmented passes.
 
         Raises:
             DataError: labels are missing, classes differ, or features are not finite.
             NonFiniteError: the training diverged.
         """
         labels = self.check(train, test)
+        passes: list[Rows] = [(train.h, labels.train)]
+        if self.augmented_passes:
+            assert encoder is not None, "augmented passes need the encoder"
+            assert images is not None, "and the images"
+            passes = [_embedded(encoder, images, epoch) for epoch in range(self.augmented_passes)]
 
         def batches(epoch: int, batch_size: int) -> Iterator[Batch]:
-            order = shuffled(len(train.h), seed, "linear", epoch)
+            h, y = passes[epoch % len(passes)]
+            order = shuffled(len(h), seed, "linear", epoch)
             for rows in np.split(order, range(batch_size, len(order), batch_size)):
-                yield torch.from_numpy(train.h[rows]), torch.from_numpy(labels.train[rows])
+                yield torch.from_numpy(h[rows]), torch.from_numpy(y[rows])
 
         classifier = self.training.fit(batches, num_images=len(train.h), num_classes=labels.num_classes)
         found = self.training.score(classifier, _in_chunks(test.h), labels.test)
         return accuracies(found, labels.test, prefix="linear_cached", num_classes=labels.num_classes)
+
+
+def _embedded(encoder: nn.Module, images: EvaluationImages, epoch: int) -> Rows:
+    """Every training image once, cropped and flipped at random, in the order of the epoch."""
+    parts = [(encode(encoder, x).cpu().numpy(), y.cpu().numpy()) for x, y in images.train_batches(epoch, 256)]
+    return np.concatenate([h for h, _ in parts]), np.concatenate([y for _, y in parts])
 
 
 def _in_chunks(h: Float32[np.ndarray, "n d"]) -> Iterator[Float32[Tensor, "b d"]]:

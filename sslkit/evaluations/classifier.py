@@ -1,0 +1,123 @@
+"""The classifier of the supervised evaluations, and the SGD that trains it, alone or with the encoder beneath it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, count, islice
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sslkit import draws
+from sslkit.errors import NonFiniteError
+from sslkit.evaluations.accuracy import Guesses, guesses, together
+from sslkit.evaluations.rules import Rule
+
+Batch = tuple[Float32[Tensor, "b ..."], Int64[Tensor, " b"]]
+Batches = Callable[[int, int], Iterable[Batch]]  # (epoch, batch_size) -> all images, batch by batch
+
+
+@dataclass(frozen=True)
+class ClassifierTraining:
+    """SGD with momentum 0.9 on the cross-entropy, by a rule.
+
+    The batch is the rule's, or all images if they are fewer. The last batch of an epoch is kept, however small, so that every
+    image is seen in every epoch.
+    """
+
+    evaluation: str
+    rule: Rule
+
+    def fit(self, batches: Batches, *, num_images: int, num_classes: int, encoder: nn.Module | None = None) -> nn.Module:
+        """A linear classifier with bias, trained from zero; behind an encoder, which learns too, if one is given.
+
+        Args:
+            batches: what the network takes, with labels.
+            num_images: how many images an epoch has.
+            num_classes: how many scores the classifier gives.
+            encoder: trained in place; without one the batches hold representations.
+
+        Raises:
+            NonFiniteError: the loss is a NaN or an infinity.
+        """
+        batch = min(self.rule.batch_size, num_images)
+        steps = self.rule.steps or self.rule.epochs * -(-num_images // batch)
+        stream: Iterator[Batch] = chain.from_iterable(batches(epoch, batch) for epoch in count())
+        first = next(stream)
+        network = self._network(encoder, first[0], num_classes)
+        groups: list[dict[str, Any]] = [
+            {"params": [p for name, p in network.named_parameters() if not name.startswith("norm.")]},
+            {"params": [p for name, p in network.named_parameters() if name.startswith("norm.")], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.SGD(
+            groups, lr=0.0, momentum=0.9, nesterov=self.rule.nesterov, weight_decay=self.rule.weight_decay
+        )
+        for step, (x, labels) in enumerate(islice(chain([first], stream), steps)):
+            for group in optimizer.param_groups:
+                group["lr"] = self.rule.lr_at(step, steps=steps, batch_size=batch)
+            loss = self._loss(network, x, labels, step=step)
+            if not torch.isfinite(loss):
+                raise NonFiniteError(
+                    f"{self.evaluation}: the loss of the classifier is {loss.item()} at its step {step}. Lower base_lr, "
+                    f"which is {self.rule.base_lr:g}, unless the encoder's own features are not finite."
+                )
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        return network.eval()
+
+    def _loss(self, network: nn.Module, x: Tensor, labels: Tensor, *, step: int) -> Tensor:
+        """Cross-entropy; with MixUp, of mixtures of each image and the one as far from the other end of the batch."""
+        if not self.rule.mixup:
+            return F.cross_entropy(network(x), labels)
+        share = float(np.random.default_rng(draws.key("mixup", step)).beta(self.rule.mixup, self.rule.mixup))
+        scores = network(share * x + (1 - share) * x.flip(0))
+        return share * F.cross_entropy(scores, labels) + (1 - share) * F.cross_entropy(scores, labels.flip(0))
+
+    def _network(self, encoder: nn.Module | None, x: Tensor, num_classes: int) -> nn.Sequential:
+        """Encoder, batch norm and linear layer, as far as they are wanted, in training mode."""
+        network = nn.Sequential()
+        if encoder is not None:
+            with torch.no_grad():
+                x = encoder.eval()(x[:1])  # for the width alone; no statistics move
+            network.add_module("encoder", encoder)
+        if self.rule.normalize:
+            network.add_module("norm", nn.BatchNorm1d(x.shape[1], device=x.device))
+        network.add_module("linear", _zero_linear(x, num_classes))
+        return network.train()
+
+    @torch.no_grad()
+    def score(
+        self, network: nn.Module, batches: Iterable[Float32[Tensor, "b ..."]], labels: Int64[np.ndarray, " n"]
+    ) -> Guesses:
+        """What is made of each test image by the classifier's scores, for images or features that come batch by batch.
+
+        Raises:
+            NonFiniteError: a score is a NaN or an infinity.
+        """
+        found: list[Guesses] = []
+        seen = 0
+        for x in batches:
+            scores = network(x)
+            if not torch.isfinite(scores).all():
+                raise NonFiniteError(
+                    f"{self.evaluation}: the classifier gives scores that are not finite; the encoder's features of "
+                    f"the test split are not, or base_lr, which is {self.rule.base_lr:g}, is far too high."
+                )
+            found.append(guesses(scores.cpu().numpy(), labels[seen : seen + len(x)]))
+            seen += len(x)
+        assert seen == len(labels), f"{seen} images for {len(labels)} labels"
+        return together(found)
+
+
+def _zero_linear(h: Float32[Tensor, "b d"], num_classes: int) -> nn.Linear:
+    """A linear layer for such features; it begins at zero and so needs no random number."""
+    classifier = nn.Linear(h.shape[1], num_classes, device="meta").to_empty(device=h.device)
+    for parameter in classifier.parameters():
+        nn.init.zeros_(parameter)
+    return classifier

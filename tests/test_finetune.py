@@ -1,0 +1,111 @@
+"""Fine-tuning: equal to a literal loop, by the rules of its papers, and what stays as it was."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from small import FakeImages, convolutional, tops
+from torch import nn
+from torch.nn import functional as F
+
+from sslkit.errors import UserError
+from sslkit.evaluations.classifier import ClassifierTraining
+from sslkit.evaluations.finetune import FineTune
+from sslkit.evaluations.rules import Rule, bit_hyperrule
+
+
+def literal(encoder, images, *, epochs, base_lr, batch_size):
+    """Nesterov's momentum, weight by weight, with the cosine of the paper's code; gradients by autograd in float64."""
+    network = nn.Sequential(copy.deepcopy(encoder), nn.Linear(8 * 4, 3)).double()
+    for parameter in network[1].parameters():
+        nn.init.zeros_(parameter)
+    network.train()
+    velocity = [torch.zeros_like(p) for p in network.parameters()]
+    steps, step = epochs * math.ceil(len(images.train) / batch_size), 0
+    for epoch in range(epochs):
+        for x, y in images.train_batches(epoch, batch_size):
+            lr = base_lr * batch_size / 256 * 0.5 * (1 + math.cos(math.pi * step / steps))
+            gradients = torch.autograd.grad(F.cross_entropy(network(x.double()), y), list(network.parameters()))
+            with torch.no_grad():
+                for p, v, g in zip(network.parameters(), velocity, gradients, strict=True):
+                    v.mul_(0.9).add_(g)
+                    p.sub_(lr * (g + 0.9 * v))
+            step += 1
+    return network.eval()
+
+
+def test_equals_the_formulas_in_float64():
+    encoder, images = convolutional(), FakeImages()
+    parameters = {"epochs": 3, "base_lr": 0.5, "batch_size": 32}
+    expected = literal(encoder, images, **parameters)
+    training = ClassifierTraining("finetune", Rule(**parameters))
+    found = training.fit(images.train_batches, num_images=60, num_classes=3, encoder=copy.deepcopy(encoder))
+    for ours, theirs in zip(found.state_dict().values(), expected.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours.double(), theirs.double(), rtol=1e-4, atol=1e-5)
+
+
+def test_learns_and_leaves_the_encoder_alone():
+    encoder, images = convolutional(), FakeImages()
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    evaluation = FineTune(epochs=10, base_lr=1.0)
+    assert tops(evaluation(encoder, images, 0)) == [("finetune_top1", 1.0)]
+    assert all(torch.equal(encoder.state_dict()[name], tensor) for name, tensor in before.items())
+    assert not any(module.training for module in encoder.modules())
+
+
+def test_same_bits_twice_even_with_dropout():
+    encoder = nn.Sequential(*convolutional(), nn.Dropout(0.5)).eval()
+
+    def predicted(seed):
+        return dict(FineTune(epochs=1, base_lr=0.1)(encoder, FakeImages(n=24), seed))["finetune_confusion"].tolist()
+
+    assert predicted(0) == predicted(0)
+
+
+def test_bit_hyperrule():
+    assert [bit_hyperrule(n).steps for n in (19_999, 20_000, 499_999, 500_000)] == [500, 10_000, 10_000, 20_000]
+    assert [bit_hyperrule(n).mixup for n in (19_999, 20_000)] == [0.0, 0.1]
+    rates = [bit_hyperrule(100).lr_at(step, steps=500, batch_size=100) for step in (0, 149, 150, 300, 450)]
+    assert rates == pytest.approx([0.003, 0.003, 3e-4, 3e-5, 3e-6])
+    settings = FineTune(protocol="bit").settings(100)
+    assert settings == {
+        "base_lr": 0.003, "batch_size": 512, "weight_decay": 0.0, "nesterov": False,
+        "drops": [0.3, 0.6, 0.9], "scaled": False, "steps": 500,
+    }  # fmt: skip
+    with pytest.raises(UserError, match="number of steps of its own"):
+        FineTune(protocol="bit", epochs=3)
+
+
+def test_bit_takes_its_steps():
+    images = FakeImages()
+    assert tops(FineTune(protocol="bit", base_lr=0.03)(convolutional(), images, 0))[0][1] > 0.9
+    assert len(images.epochs) == 500, "sixty images are one batch"
+
+
+def test_mixup_mixes_images_and_labels_in_equal_shares():
+    training = ClassifierTraining("finetune", Rule(epochs=1, base_lr=0.1, mixup=0.1))
+    x, labels = torch.eye(4), torch.arange(4)
+
+    class Kept(nn.Module):
+        def forward(self, mixed):
+            self.mixed = mixed
+            return 5 * mixed
+
+    shares = []
+    for step in range(400):
+        network = Kept()
+        loss = training._loss(network, x, labels, step=step)
+        share = network.mixed[0, 0].item()
+        shares.append(share)
+        log_p = torch.log_softmax(5 * network.mixed, dim=1)
+        expected = -(share * log_p.diagonal() + (1 - share) * log_p.flip(1).diagonal()).mean()
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.07)
+    assert np.mean(np.minimum(shares, np.subtract(1, shares)) < 0.01) > 0.5, "Beta(0.1, 0.1) has its mass at both ends"
+
+
+def test_pixels_have_nothing_to_learn():
+    with pytest.raises(UserError, match="the encoder has no weights"):
+        FineTune()(nn.Flatten().eval(), FakeImages(), 0)

@@ -42,7 +42,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) ->
     """Write tensors and JSON facts to `path`, or raise CheckpointError and leave what was there."""
     # Copies of their own: safetensors refuses tensors that share memory, as tied weights do.
     stored = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
-    content = {**facts, "digest": _digest(stored, facts)}
+    content = {**facts, "digest": digest(stored, facts)}
     write(path, save_tensors(stored, {_KEY: json.dumps(content, sort_keys=True)}))
 
 
@@ -85,7 +85,7 @@ def load(path: Path) -> Checkpoint:
         facts = _facts(data)
     except (SafetensorError, ValueError, KeyError, RecursionError) as error:
         raise CheckpointError(f"{path}: is not a whole checkpoint of sslkit ({error}).") from error
-    if not isinstance(facts, dict) or facts.pop("digest", None) != _digest(tensors, facts):
+    if not isinstance(facts, dict) or facts.pop("digest", None) != digest(tensors, facts):
         raise CheckpointError(f"{path}: its content does not match its digest; the file is damaged.")
     return Checkpoint(tensors, facts, path)
 
@@ -96,14 +96,14 @@ def _facts(data: bytes) -> Any:
     return json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
 
 
-def _digest(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> str:
+def digest(tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None) -> str:
     """SHA-256 over names, types, shapes and bytes in sorted order, and the facts."""
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    found = hashlib.sha256(json.dumps(facts or {}, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[CheckpointError]]:

@@ -131,6 +131,33 @@ def evaluate(
 
 
 @app.command()
+def embed(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file, a .safetensors.")] = Path("features.safetensors"),
+    split: Annotated[str, typer.Option(help="Which images.")] = "test",
+    layer: Annotated[str, typer.Option(help="h, z, or head.1 for what the head's first layer gives.")] = "h",
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Other images than the run's: a folder, or a dataset as a recipe names it."),
+    ] = None,
+    overrides: Set = None,
+) -> None:
+    """Write the features of a run's encoder to a file."""
+    import re
+
+    if not re.fullmatch(r"h|z|head\.[1-9][0-9]*", layer):
+        raise UserError(f"--layer: must be h, z or head.N, is {layer!r}.")
+    from sslkit.export import embed_run
+    from sslkit.progress import reporter
+    from sslkit.trained import Trained, dataset
+
+    run = Trained.load(folder, [*([dataset(data)] if data else []), *(overrides or [])])
+    features = embed_run(run, split, layer=layer, into=output, report=reporter(_console()))
+    typer.echo(f"{output}: {len(features.h)} x {features.h.shape[1]}")
+
+
+@app.command()
 def check(recipe: RecipeName, overrides: Set = None) -> None:
     """Say everything that is wrong with a recipe."""
     path, checked = _recipe(recipe, overrides)

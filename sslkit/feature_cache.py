@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sslkit import checkpoint
 from sslkit.embedding import Split, embed
 from sslkit.errors import CheckpointError
 from sslkit.evaluations.features import Features
@@ -66,14 +67,10 @@ class FeatureCache:
             "labels": None if labels is None else hashlib.sha256(labels.tobytes()).hexdigest(),
             "classes": split.images.classes,
         }
-        facts = {**self._common, **images, "weights": _digest(network), "layer": layer}
+        facts = {
+            **self._common,
+            **images,
+            "weights": checkpoint.digest(network.state_dict(), {"network": str(network)}),
+            "layer": layer,
+        }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _digest(network: nn.Module) -> str:
-    """Of the network's kind and all weights and buffers."""
-    digest = hashlib.sha256(str(network).encode())
-    for name, tensor in network.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

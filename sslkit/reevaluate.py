@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from sslkit import build, checkpoint
+from sslkit import build
 from sslkit.datasets.stand_in import skipped
-from sslkit.encoder import load_encoder
 from sslkit.errors import UserError
 from sslkit.evaluate import Evaluator
-from sslkit.folder import RunFolder
 from sslkit.progress import Reporter
 from sslkit.recipe import LOCATIONS, Recipe
 from sslkit.results import Result, merged
 from sslkit.signals import stop_request
+from sslkit.trained import Trained
 
 
 def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) -> list[Result]:
@@ -30,21 +29,16 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
         CheckpointError: the encoder, or the last checkpoint, is missing or damaged.
         UserError: the folder holds no run, or an override would make it another run.
     """
-    target = RunFolder(folder)
-    if not target.resolved.exists():
-        raise UserError(f"{folder}: is no run folder; it has no resolved.toml.")
-    recipe = Recipe.load(target.resolved, overrides)
+    run = Trained.load(folder, overrides)
+    recipe, target = run.recipe, run.folder
     differing = recipe.differences(Recipe.load(target.resolved).to_dict())
     if changed := [line for line in differing if not line.startswith(LOCATIONS)]:
         raise UserError("--set: evaluation can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
-    trained, transform = load_encoder(folder)
-    method = build.method(recipe, in_channels=transform.channels)
-    checkpoint.restore_weights(checkpoint.load(target.last), method)  # the head; an older one's would be another
     with stop_request() as stop:
         evaluator = Evaluator(recipe, partial(build.images, recipe), folder=folder, report=report, poll=stop.poll)
-        evaluator.check_layers(method.head)
-        results = evaluator.baselines(in_channels=transform.channels)
-        results += evaluator.trained(trained, method.head, epoch=recipe.train.epochs, parts=recipe.evaluate)
+        evaluator.check_layers(run.head)
+        results = evaluator.baselines(in_channels=run.transform.channels)
+        results += evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=recipe.evaluate)
     for line in skipped(split.images for split in evaluator.splits.values()):
         report.say(line)
     before, finished = target.read_results()

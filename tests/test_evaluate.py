@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file
 from small import TEXT, recipe_file, sslkit
 
@@ -163,3 +164,49 @@ class TestFile:
         with pytest.raises(KeyboardInterrupt):
             write_features(tmp_path / "f.safetensors", killed(), indices=np.arange(7), labels=None, facts=FACTS)
         assert (tmp_path / "f.safetensors").read_bytes() == before
+
+
+class TestEmbed:
+    """`sslkit embed`."""
+
+    @pytest.mark.parametrize("layer", ["h", "z", "head.1"])
+    def test_equals_the_features_of_the_evaluations(self, run, tmp_path, layer):
+        done = sslkit("embed", run, "--layer", layer, "-o", "f.safetensors", cwd=tmp_path)
+        assert f"f.safetensors: 15 x {8 if layer == 'z' else 64}" in done.stdout
+        features, facts = read_features(tmp_path / "f.safetensors")
+        kept = read_features(run / "features" / f"trained-test-{layer}.safetensors")[0]
+        assert features.h.tobytes() == kept.h.tobytes()
+        assert features.labels.tolist() == kept.labels.tolist()
+        assert (facts["layer"], facts["split"], facts["encoder"]) == (layer, "test", str(run))
+
+    def test_other_images(self, run, tmp_path):
+        random = np.random.default_rng(0)
+        for number in range(3):
+            path = tmp_path / "photos" / "val" / f"class{number % 2}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(random.integers(256, size=(9, 14, 3), dtype=np.uint8)).save(path)
+        sslkit("embed", run, "--data", "photos", "--split", "val", cwd=tmp_path)
+        features, _ = read_features(tmp_path / "features.safetensors")
+        assert features.h.shape == (3, 64)
+        assert (features.labels.tolist(), features.classes) == ([0, 0, 1], ("class0", "class1"))
+        sslkit("embed", run, "--data", '{ name = "shapes", num_images = 7, size = 9 }', "--split", "train", cwd=tmp_path)
+        assert read_features(tmp_path / "features.safetensors")[0].h.shape == (7, 64)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--layer", "y"], "--layer: must be h, z or head.N, is 'y'."),
+            (["--layer", "head.3"], "layer: the head MLP has no layer 3. Known: h, head.1, head.2, z."),
+            (["-o", "f.npy"], "--output: must end in .safetensors, is 'f.npy'."),
+            (["--data", "nowhere"], "--data nowhere: there is no such folder."),
+            (["--data", '{ name = "shapse" }'], "Did you mean 'shapes'?"),
+            (["--split", "vall"], "vall"),
+        ],
+    )
+    def test_what_is_wrong(self, run, tmp_path, arguments, message):
+        done = sslkit("embed", run, *arguments, cwd=tmp_path, check=2)
+        assert message in done.stderr
+        assert not list(tmp_path.iterdir())
+
+    def test_no_run(self, tmp_path):
+        assert "is no run folder" in sslkit("embed", tmp_path, cwd=tmp_path, check=2).stderr

@@ -1,0 +1,60 @@
+"""Trained: what a finished run left behind, put together again: its recipe, its encoder and its head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from sslkit import build, checkpoint
+from sslkit.encoder import Transform, load_encoder
+from sslkit.errors import UserError
+from sslkit.folder import RunFolder
+from sslkit.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run: `folder`; `recipe`, with overrides; `encoder` and `head` in eval mode; `transform`, the evaluation view."""
+
+    folder: RunFolder
+    recipe: Recipe
+    encoder: nn.Module
+    head: nn.Module
+    transform: Transform
+
+    @classmethod
+    def load(cls, folder: Path, overrides: Sequence[str] = ()) -> Trained:
+        """A run from its folder; `overrides` are `KEY=VALUE` over its resolved recipe.
+
+        Raises:
+            CheckpointError: the encoder, or the last checkpoint, is missing or damaged.
+            UserError: the folder holds no run.
+        """
+        target = RunFolder(folder)
+        if not target.resolved.exists():
+            raise UserError(f"{folder}: is no run folder; it has no resolved.toml.")
+        recipe = Recipe.load(target.resolved, overrides)
+        trained, transform = load_encoder(folder)
+        method = build.method(recipe, in_channels=transform.channels)
+        checkpoint.restore_weights(checkpoint.load(target.last), method)  # the head; an older one's would be another
+        return cls(target, recipe, trained, method.head.eval(), transform)
+
+
+def dataset(text: str) -> str:
+    """What `--data` says, as an override of a recipe: a folder of images, or a table `{ name = "cifar10", root = "." }`."""
+    if text.lstrip().startswith("{"):
+        return f"data={text}"
+    if not Path(text).is_dir():
+        raise UserError(
+            f"--data {text}: there is no such folder. Give a folder of images with one folder a class, or a dataset as a "
+            f'recipe names it: --data \'{{ name = "cifar10", root = "data" }}\'.'
+        )
+    return f'data={{ name = "image_folder", root = {_quoted(text)} }}'
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

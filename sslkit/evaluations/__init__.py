@@ -23,6 +23,7 @@ registry = Registry(
         "knn": "sslkit.evaluations.knn:KNN",
         "linear": "sslkit.evaluations.linear:LinearProbe",
         "linear_cached": "sslkit.evaluations.linear_cached:LinearProbeCached",
+        "probe_transform": "sslkit.evaluations.probe_transform:TransformProbe",
     },
     calls={"__call__": ("train", "test", "validation", "encoder", "head", "images", "folder", "seed")},
     options={

@@ -16,6 +16,7 @@ from sslkit.datasets.images import Images
 from sslkit.datasets.subset import limited
 from sslkit.errors import DataError, Problem, RecipeError, UserError, did_you_mean
 from sslkit.gradient import seed_noise
+from sslkit.online_probe import OnlineProbe
 from sslkit.recipe import Recipe
 from sslkit.registry import registry_of
 from sslkit.roles import parameter_groups
@@ -65,13 +66,18 @@ def view(parts: Sequence[Part]) -> View:
     return View([(one.name, component(one), one.options["p"]) for one in parts])
 
 
-def method(recipe: Recipe, *, in_channels: int) -> Any:
-    """The method with its backbone, head and loss, channels-last, weights drawn from the recipe's seed."""
+def method(recipe: Recipe, *, in_channels: int, num_classes: int | None = None) -> Any:
+    """The method with its backbone, head and loss, channels-last, weights drawn from the recipe's seed.
+
+    With `num_classes` it has the classifier beside it that the recipe's `online_probe` asks for.
+    """
     built = backbone(recipe, in_channels=in_channels)
     seed_noise(recipe.train.seed, "head")
     head = component(recipe.head, in_dim=built.out_dim)
     joined = component(recipe.method, backbone=built, head=head, loss=component(recipe.loss))
     _check_views(recipe, joined)
+    if recipe.train.online_probe and num_classes is not None:
+        joined = OnlineProbe(joined, num_classes=num_classes, num_views=len(recipe.views))
     return joined.to(memory_format=torch.channels_last)
 
 
@@ -99,8 +105,17 @@ def optimizer(recipe: Recipe, method: nn.Module, *, lr: float) -> torch.optim.Op
     return built
 
 
+def num_classes(images: Images) -> int | None:
+    """How many classes labelled images are of; None for others, and for images of several classes each."""
+    if images.labels is None or images.labels.ndim > 1 or len(images.labels) == 0:
+        return None
+    return len(images.classes) if images.classes is not None else int(images.labels.max()) + 1
+
+
 def needs_labels(recipe: Recipe) -> bool:
-    """Whether the loss declares `labels`."""
+    """Whether the loss declares `labels`, or a classifier learns beside it."""
+    if recipe.train.online_probe:
+        return True
     called = signatures.written(registry_of("losses").load(recipe.loss.name), "__call__")
     return called is not None and "labels" in signatures.declared(called, {"labels": None})
 

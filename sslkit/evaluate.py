@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import nn
@@ -26,6 +26,14 @@ from sslkit.sections import Part
 
 BASELINES = ("pixels", "untrained")
 _SPLITS = ("train", "test", "validation")
+
+
+class Networks(NamedTuple):
+    """What is evaluated: f, g, and the classifier on h that learnt beside them, where there is one."""
+
+    encoder: nn.Module
+    head: nn.Module
+    online: nn.Module | None = None
 
 
 class Evaluator:
@@ -71,7 +79,10 @@ class Evaluator:
         """Let an evaluation look at the labels before any training, as features of width 0."""
         try:
             train, test = self._chosen(part, self.recipe.train.seed), self.splits[part.options["test"]]
-            check = getattr(build.component(part), "check", None)
+            evaluation = build.component(part)
+            if "online" in signatures.declared(type(evaluation).__call__, {"online": None}):
+                self._check_online(part)
+            check = getattr(evaluation, "check", None)
             if check is not None:
                 check(
                     *(
@@ -81,6 +92,13 @@ class Evaluator:
                 )
         except DataError as error:
             raise DataError(f"evaluate.{number} ({part.name}): {error}") from error
+
+    def _check_online(self, part: Part) -> None:
+        """The classifier beside the pretraining is there for h of the trained encoder only."""
+        if not self.recipe.train.online_probe:
+            raise DataError("looks at the classifier that learns beside the pretraining; set train.online_probe = true.")
+        if part.options["baselines"] or part.options["layer"] != "h":
+            raise DataError("a classifier learns on h of the trained encoder only; leave baselines and layer out.")
 
     def check_layers(self, head: nn.Module) -> None:
         """Raise UserError if an evaluation asks for a layer that the head has not."""
@@ -115,9 +133,12 @@ class Evaluator:
             part for part in self.recipe.evaluate if part.options["every_epochs"] and epoch % part.options["every_epochs"] == 0
         ]
 
-    def trained(self, encoder: nn.Module, head: nn.Module, *, epoch: int, parts: Sequence[Part]) -> list[Result]:
-        """Results of the encoder that is being trained; it works on a copy."""
-        return self._results("trained", copy.deepcopy(encoder), copy.deepcopy(head), epoch=epoch, parts=parts)
+    def trained(
+        self, encoder: nn.Module, head: nn.Module, *, epoch: int, parts: Sequence[Part], online: nn.Module | None = None
+    ) -> list[Result]:
+        """Results of the encoder that is being trained, and of the classifier that learns beside it; it works on copies."""
+        networks = Networks(copy.deepcopy(encoder), copy.deepcopy(head), copy.deepcopy(online))
+        return self._results("trained", networks, epoch=epoch, parts=parts)
 
     def baselines(self, *, in_channels: int) -> list[Result]:
         """Results of raw pixels and of the untrained encoder, where the recipe asks for them."""
@@ -125,22 +146,23 @@ class Evaluator:
         for name in BASELINES:
             parts = [part for part in self.recipe.evaluate if name in part.options["baselines"]]
             if parts and name == "pixels":
-                found += self._results(name, nn.Flatten(), nn.Identity(), epoch=0, parts=parts)
+                found += self._results(name, Networks(nn.Flatten(), nn.Identity()), epoch=0, parts=parts)
             elif parts:
                 method = build.method(self.recipe, in_channels=in_channels)
-                found += self._results(name, method.backbone, method.head, epoch=0, parts=parts)
+                found += self._results(name, Networks(method.backbone, method.head), epoch=0, parts=parts)
             self.cache.forget(name)
         return found
 
-    def _results(self, who: str, encoder: nn.Module, head: nn.Module, *, epoch: int, parts: Sequence[Part]) -> list[Result]:
-        encoder, head = encoder.to(self.device).eval(), head.to(self.device).eval()
+    def _results(self, who: str, networks: Networks, *, epoch: int, parts: Sequence[Part]) -> list[Result]:
+        for network in (networks.encoder, networks.head):
+            network.to(self.device).eval()
         records = []
         for part in parts:
             layer = "h" if who == "pixels" else part.options["layer"]
-            network = at_layer(encoder, head, layer).eval()
+            network = at_layer(networks.encoder, networks.head, layer).eval()
             first = self.recipe.train.seed
             repeats = [
-                self._found(part, seed, who=who, network=network, head=head, layer=layer)
+                self._found(part, seed, who=who, network=network, networks=networks, layer=layer)
                 for seed in range(first, first + part.options["repeats"])
             ]
             about: dict[str, Any] = {"encoder": who, "epoch": epoch, "protocol": self._protocol(part, layer)}
@@ -148,7 +170,7 @@ class Evaluator:
             records += results.records(repeats, **about)
         return records
 
-    def _found(self, part: Part, seed: int, *, who: str, network: nn.Module, head: nn.Module, layer: str) -> Found:
+    def _found(self, part: Part, seed: int, *, who: str, network: nn.Module, networks: Networks, layer: str) -> Found:
         """What an evaluation finds; what it asks for is made only then."""
         self.poll()
         evaluation, rows = build.component(part), self._rows(part, seed)
@@ -161,7 +183,8 @@ class Evaluator:
             "test": lambda: features("test"),
             "validation": lambda: features("validation") if part.options["validation"] else None,
             "encoder": lambda: network,
-            "head": lambda: head,
+            "head": lambda: networks.head,
+            "online": lambda: networks.online if layer == "h" else None,
             "images": lambda: Pair(self._chosen(part, seed), self.splits[part.options["test"]]),
             "folder": lambda: self.folder,
             "seed": lambda: seed,

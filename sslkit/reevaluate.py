@@ -38,7 +38,7 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
         evaluator = Evaluator(recipe, partial(build.images, recipe), folder=folder, report=report, poll=stop.poll)
         evaluator.check_layers(run.head)
         results = evaluator.baselines(in_channels=run.transform.channels)
-        results += evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=recipe.evaluate)
+        results += evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=recipe.evaluate, online=run.online)
     for line in skipped(split.images for split in evaluator.splits.values()):
         report.say(line)
     before, finished = target.read_results()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from sslkit.loader import Batch, Loader, Plan
 from sslkit.progress import Reporter, reporter
 from sslkit.recipe import Recipe
 from sslkit.results import Result, merged
+from sslkit.sections import Part
 from sslkit.signals import StopRequest, stop_request
 from sslkit.stopwatch import Stopwatch
 from sslkit.train import Scalars, train
@@ -108,12 +109,14 @@ class Run:
         self.channels = images.channels
         self.facts = facts(recipe, len(images))
         if images.labels is None and build.needs_labels(recipe):
-            raise DataError(f"loss: {recipe.loss.name!r} needs labels, and the split {split!r} has none.")
+            asks = "train.online_probe" if recipe.train.online_probe else f"loss: {recipe.loss.name!r}"
+            raise DataError(f"{asks} needs labels, and the split {split!r} has none.")
         self.evaluator = Evaluator(recipe, opener, folder=folder.path, report=report, poll=stop.poll)
         plan = Plan(len(images), recipe.train.batch_size, recipe.train.seed)
         workers = machine.num_workers(recipe.data.options["workers"])
         self.loader = Loader(images, [build.view(view) for view in recipe.views], plan=plan, workers=workers)
-        self.method = build.method(recipe, in_channels=images.channels).to(self.device)
+        classes = build.num_classes(images)
+        self.method = build.method(recipe, in_channels=images.channels, num_classes=classes).to(self.device)
         self.evaluator.check_layers(self.method.head)
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.results: list[Result] = []
@@ -268,8 +271,12 @@ class Run:
         if step in (0, self.facts.steps) or inside or any(result["epoch"] == epoch for result in self.results):
             return
         if parts := self.evaluator.due(epoch):
-            self._record(self.evaluator.trained(self.method.backbone, self.method.head, epoch=epoch, parts=parts), step)
+            self._record(self._evaluated(epoch, parts), step)
             self.watch.restart()
+
+    def _evaluated(self, epoch: int, parts: Sequence[Part]) -> list[Result]:
+        online = getattr(self.method, "classifier", None)
+        return self.evaluator.trained(self.method.backbone, self.method.head, epoch=epoch, parts=parts, online=online)
 
     def _finish(self) -> None:
         facts = {
@@ -282,7 +289,7 @@ class Run:
         encoder.save(self.folder.encoder, self.method.backbone, facts=facts)
         last = self.recipe.train.epochs
         results = self.evaluator.baselines(in_channels=self.channels)
-        results += self.evaluator.trained(self.method.backbone, self.method.head, epoch=last, parts=self.recipe.evaluate)
+        results += self._evaluated(last, self.recipe.evaluate)
         self._record(results, self.facts.steps)
         self.folder.write_results(self.results, finished=True)
 

@@ -50,6 +50,9 @@ class Train(BaseModel):
     ] = "linear"
     warmup_epochs: Annotated[float, Field(ge=0, description="linear warm-up from 0 to the peak lr, then cosine to 0")] = 10.0
     precision: Annotated[Literal["fp32", "bf16"], Field(description="bf16 is autocast; losses keep to fp32")] = "fp32"
+    online_probe: Annotated[
+        bool | None, Field(description="a linear classifier on stop-gradient(h) learns beside; for `linear_online`")
+    ] = None
     seed: Annotated[int, Field(ge=0, description="the seed of weights, order and views")] = 0
     log_every: Annotated[int, Field(gt=0, description="steps between two lines of metrics.jsonl")] = 10
     checkpoint_every_epochs: Annotated[int, Field(gt=0, description="epochs between two writings of last.safetensors")] = 1
@@ -59,6 +62,12 @@ class Train(BaseModel):
     def slice_size(self) -> int:
         """Images whose views lie in memory together, at most."""
         return micro_batches.largest(self.batch_size, self.micro_batch)
+
+    @field_validator("online_probe")
+    @classmethod
+    def _asked(cls, online_probe: bool | None) -> bool | None:
+        """`false` is the same run as none."""
+        return online_probe or None
 
     @field_validator("micro_batch")
     @classmethod

@@ -17,13 +17,14 @@ from sslkit.recipe import Recipe
 
 @dataclass(frozen=True)
 class Trained:
-    """A run: `folder`; `recipe`, with overrides; `encoder` and `head` in eval mode; `transform`, the evaluation view."""
+    """A run: `folder`; `recipe`, with overrides; `encoder` and `head` in eval mode; `transform`, its view; `online`."""
 
     folder: RunFolder
     recipe: Recipe
     encoder: nn.Module
     head: nn.Module
     transform: Transform
+    online: nn.Module | None = None
 
     @classmethod
     def load(cls, folder: Path, overrides: Sequence[str] = ()) -> Trained:
@@ -38,9 +39,12 @@ class Trained:
             raise UserError(f"{folder}: is no run folder; it has no resolved.toml.")
         recipe = Recipe.load(target.resolved, overrides)
         trained, transform = load_encoder(folder)
-        method = build.method(recipe, in_channels=transform.channels)
-        checkpoint.restore_weights(checkpoint.load(target.last), method)  # the head; an older one's would be another
-        return cls(target, recipe, trained, method.head.eval(), transform)
+        last = checkpoint.load(target.last)  # for the head; an older one's would be another
+        classifier = last.tensors.get("method/classifier.bias")
+        num_classes = None if classifier is None else len(classifier)
+        method = build.method(recipe, in_channels=transform.channels, num_classes=num_classes)
+        checkpoint.restore_weights(last, method)
+        return cls(target, recipe, trained, method.head.eval(), transform, getattr(method, "classifier", None))
 
 
 def dataset(text: str) -> str:

@@ -2,10 +2,11 @@
 
 An evaluation is called with any of these that it declares: `train`, `test` (Features: `h (n, d)`, `labels (n,)`, `classes`),
 `validation` (Features, or None where the recipe names no such split), `encoder` (a copy in eval mode, up to the layer that is
-evaluated), `head`, `images` (the splits and how they are seen), `folder` (for pictures and tables) and `seed`. It gives
-`(name, value)` pairs, a value being a number, or an array that is kept in a file; the framework adds the protocol. Optional:
-`protocol`, a few words that belong to each number; `settings(num_images)`, a dict of what a recipe leaves open and a number
-depends on; and `check(train, test)`, called before training with features of width 0, so that missing labels cost no training.
+evaluated), `head`, `online` (the classifier that learnt beside the pretraining), `images` (the splits and how they are seen),
+`folder` (for pictures and tables) and `seed`. It gives `(name, value)` pairs, a value being a number, or an array that is kept
+in a file; the framework adds the protocol. Optional: `protocol`, a few words that belong to each number;
+`settings(num_images)`, a dict of what a recipe leaves open and a number depends on; and `check(train, test)`, called before
+training with features of width 0, so that missing labels cost no training.
 """
 
 from typing import Annotated, Literal
@@ -23,9 +24,10 @@ registry = Registry(
         "knn": "sslkit.evaluations.knn:KNN",
         "linear": "sslkit.evaluations.linear:LinearProbe",
         "linear_cached": "sslkit.evaluations.linear_cached:LinearProbeCached",
+        "linear_online": "sslkit.evaluations.linear_online:LinearOnline",
         "probe_transform": "sslkit.evaluations.probe_transform:TransformProbe",
     },
-    calls={"__call__": ("train", "test", "validation", "encoder", "head", "images", "folder", "seed")},
+    calls={"__call__": ("train", "test", "validation", "encoder", "head", "online", "images", "folder", "seed")},
     options={
         "train": (str, "train"),
         "test": (str, "test"),

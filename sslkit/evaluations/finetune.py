@@ -60,7 +60,7 @@ class FineTune:
         weight_decay: Annotated[float, Ge(0)] | None = None,
     ) -> None:
         if protocol == "bit" and epochs is not None:
-            raise UserError('finetune: protocol = "bit" has a number of steps of its own; leave epochs out.')
+            raise UserError('epochs: protocol = "bit" has a number of steps of its own; leave epochs out.')
         self.protocol = "the whole network learns"
         self._of_size: Callable[[int], Rule] = bit_hyperrule if protocol == "bit" else lambda _: FINETUNE
         self._given = {"epochs": epochs, "base_lr": base_lr, "batch_size": batch_size, "weight_decay": weight_decay}

@@ -140,9 +140,10 @@ class Check:
             return ()
         found: list[tuple[Part, ...]] = []
         for i, table in enumerate(tables):
-            if not isinstance(table, dict) or not {"augmentations"} <= {*table} <= {"augmentations", "count"}:
-                self._problem(("views", i), f"views.{i}: must hold augmentations = [...], and may hold count = 2.")
+            if not isinstance(table, dict):
+                self._problem(("views", i), f"views.{i}: must be a table with augmentations = [...].")
                 continue
+            self._keys_of_view(table, i)
             view = self._many(table, "augmentations", ("views", i))
             self._in_place(view, ("views", i, "augmentations"))
             count = table.get("count", 1)
@@ -150,9 +151,19 @@ class Check:
                 self._problem(("views", i, "count"), f"views.{i}.count: must be a positive integer, is {count!r}.")
                 continue
             found += [view] * count
-        if not found:
+        if not tables:
             self._problem(("views",), "views: must hold at least one view.")
         return tuple(found)
+
+    def _keys_of_view(self, table: Mapping[str, Any], i: int) -> None:
+        """A key that is none of a view's is named; what is missing may be what it was meant to be."""
+        known = ("augmentations", "count")
+        unknown = [key for key in table if key not in known]
+        for key in unknown:
+            near = did_you_mean(key, known) or f" It has: {listed(known)}."
+            self._problem(("views", i, key), f"views.{i}.{key}: [[views]] has no such key.{near}")
+        if "augmentations" not in table and not unknown:
+            self._problem(("views", i), f"views.{i}.augmentations: is missing; a view is a list that begins with a crop.")
 
     def _in_place(self, view: tuple[Part, ...], path: tuple[str | int, ...]) -> None:
         if self.problems:  # a part that is missing for another reason is not reported twice

@@ -160,6 +160,41 @@ def test_views_that_contradict_each_other():
     assert "a crop is made of every image" in problems(TEXT.replace("size = 32", "size = 32, p = 0.5"))[0]
 
 
+VIEWS = TEXT.replace("augmentations = [", "[[views]]\ncount = 2\naugmentations = [")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("count", "cont", ["my.toml:6: views.0.cont: [[views]] has no such key. Did you mean 'count'?"]),
+        (
+            "augmentations",
+            "augmentation",
+            ["my.toml:7: views.0.augmentation: [[views]] has no such key. Did you mean 'augmentations'?"],
+        ),
+        ("count = 2", "p = 1", ["my.toml:6: views.0.p: [[views]] has no such key. It has: augmentations, count."]),
+        (
+            '{ name = "horizontal_flip", p = 0.25 },\n]',
+            '{ name = "horizontal_flip", p = 0.25 },\n]\n[[views]]\ncount = 1',
+            ["my.toml:11: views.1.augmentations: is missing; a view is a list that begins with a crop."],
+        ),
+        (
+            'count = 2\naugmentations = [\n  { name = "random_resized_crop", size = 32 }',
+            'cont = 2\naugmentations = [\n  { name = "random_resized_crop", sice = 32 }',
+            [
+                "my.toml:6: views.0.cont: [[views]] has no such key. Did you mean 'count'?",
+                "my.toml:8: views.0.augmentations.0.size: is missing; 'random_resized_crop' can't do without it.",
+                "my.toml:8: views.0.augmentations.0.sice: 'random_resized_crop' has no such parameter. Did you mean 'size'?",
+            ],
+        ),
+    ],
+)
+def test_a_misspelt_key_of_a_view_is_named(old, new, says):
+    assert len(Recipe.parse(VIEWS).views) == 2
+    assert VIEWS.count(old) == 1
+    assert problems(VIEWS.replace(old, new)) == says
+
+
 def test_a_table_that_an_override_replaces_is_blamed_on_the_override():
     assert problems(TEXT, "loss={name='nt_xentt'}")[0].startswith("--set loss: loss.name: no loss is called 'nt_xentt'.")
 

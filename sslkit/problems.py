@@ -65,6 +65,8 @@ def problems_of(
     gathered: dict[Path, list[str]] = {}
     for finding in error.errors(include_url=False):
         path = _existing(finding["loc"], given)
+        if _is_long_enough(finding, _at(given, path)):
+            continue
         sentence = _sentence(finding, known=known, owner=owner)
         if sentence not in gathered.setdefault(path, []):
             gathered[path].append(sentence)
@@ -74,6 +76,11 @@ def problems_of(
         suggestion = "".join(sentence.partition(" Did you")[1] + sentence.partition(" Did you")[2] for sentence in sentences)
         joined = " or ".join(sentence.partition(" Did you")[0].removesuffix(".") for sentence in sentences)
         yield path, f"{joined.replace(' or must be ', ' or ')}{shown}.{suggestion}"
+
+
+def _is_long_enough(finding: Any, value: Any) -> bool:
+    """A list that pydantic finds too short only because it does not count items that are wrong, which it reports as well."""
+    return finding["type"] == "too_short" and isinstance(value, list) and len(value) >= finding["ctx"]["min_length"]
 
 
 _ABSENT = object()

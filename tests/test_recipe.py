@@ -98,6 +98,18 @@ def test_each_mistake_has_its_line_and_the_nearest_right_thing(change, says):
     assert any(line.startswith(says) for line in problems(TEXT.replace(*change, 1))), problems(TEXT.replace(*change, 1))
 
 
+@pytest.mark.parametrize(
+    ("angles", "says"),
+    [
+        ("[45]", ["my.toml:7: augmentations.1.angles.0: must be 0, 90, 180 or 270, is 45."]),
+        ("[]", ["my.toml:7: augmentations.1.angles: must hold at least 1 values, is []."]),
+    ],
+)
+def test_a_wrong_item_does_not_make_a_list_too_short(angles, says):
+    text = TEXT.replace('name = "horizontal_flip", p = 0.25', f'name = "rotate", angles = {angles}')
+    assert problems(text) == says
+
+
 def test_all_problems_are_reported_at_once():
     broken = TEXT.replace("temperature", "temprature").replace("batch_size = 8", "batch_size = -1").replace('"sgd"', '"sdg"')
     assert len(problems(broken)) == 3

@@ -219,10 +219,38 @@ def test_mistakes_inside_have_their_place(old, new, message):
     assert message in str(error.value)
 
 
-def test_what_an_operation_inside_refuses_itself_has_its_name():
-    recipe = Recipe.parse(RECIPE.replace("kernel = 0.5", "sigma = [2.0, 0.1]"))
-    with pytest.raises(UserError, match=r"augmentation 'one_of': 'gaussian_blur': sigma: must be \(low, high\)"):
-        build.view(recipe.views[0])
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("kernel = 0.5", "sigma = [2.0, 0.1]", "recipe:9: augmentations.1.operations.0.sigma: must be (low, high)"),
+        ("p = 0.9,", "p = 0.9, weights = [1, 2, 3],", "recipe:8: augmentations.1.weights: must hold 2 values"),
+        ('"horizontal_flip"', '"sullen"', "recipe:10: augmentations.1.operations.1.operations.0: 'sullen': not today."),
+        ("kernel = 0.5", "kernel = 0.5 },\n{ name = 'sullen'", "recipe:10: augmentations.1.operations.1: 'sullen': not today."),
+    ],
+)
+def test_what_an_operation_refuses_itself_has_its_place(old, new, says):
+    class Sullen:
+        def __init__(self) -> None:
+            raise UserError("not today.")
+
+        def __call__(self, images, draw):
+            return images
+
+    registry = registry_of("augmentations")
+    registry.register("sullen")(Sullen)
+    try:
+        recipe = Recipe.parse(RECIPE.replace(old, new))
+        with pytest.raises(RecipeError) as error:
+            build.view(recipe.views[0])
+    finally:
+        del registry._registered["sullen"]
+    assert str(error.value).startswith(says)
+
+
+def test_what_is_refused_in_python_has_its_place_in_the_list():
+    given = [{"name": "grayscale"}, {"name": "gaussian_blur", "sigma": [2.0, 0.1]}]
+    with pytest.raises(UserError, match=r"^operations\.1\.sigma: must be \(low, high\)"):
+        registry_of("augmentations").build("one_of", {"operations": given})
 
 
 def test_a_run_with_nested_operations(tmp_path):

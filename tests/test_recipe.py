@@ -275,7 +275,7 @@ def test_whatever_stands_there_is_a_recipe_or_a_recipe_error(key, value):
         target = target[section]
     target[last] = value
     from sslkit.check import Check
-    from sslkit.problems import Places
+    from sslkit.places import Places
 
     try:
         recipe = Recipe(name="x", **Check(Places("x", {})).sections(data))

@@ -165,6 +165,45 @@ def test_weights_of_another_number():
         OneOf(operations=[Digit(1), Digit(2)], weights=(1.0,))
 
 
+@pytest.mark.parametrize("no_operation", ["grayscale", HorizontalFlip, ("flip",), ("flip", "grayscale"), None])
+def test_what_is_no_operation(no_operation):
+    for build_it in (
+        lambda: View([RandomResizedCrop(size=8), no_operation]),
+        lambda: OneOf(operations=[HorizontalFlip(), no_operation]),
+        lambda: AllOf(operations=[no_operation]),
+    ):
+        with pytest.raises(ContractError, match=r"^operations: an operation is an object, like HorizontalFlip\(\)") as error:
+            build_it()
+        assert str(error.value).endswith(f"{no_operation!r} is none.")
+
+
+@pytest.mark.parametrize("outer", [OneOf, AllOf])
+def test_no_crop_stands_inside_of_a_list(outer):
+    with pytest.raises(
+        ContractError, match="^operations: 'random_resized_crop' is a crop: it stands at the beginning of a view"
+    ):
+        outer(operations=[HorizontalFlip(), RandomResizedCrop(size=8)])
+    with pytest.raises(ContractError, match="^operations: must hold at least one"):
+        outer(operations=[])
+
+
+@pytest.mark.parametrize(
+    ("operations", "held"),
+    [
+        ([HorizontalFlip()], "horizontal_flip"),
+        ([HorizontalFlip(), RandomResizedCrop(size=8)], "horizontal_flip, random_resized_crop"),
+        ([RandomResizedCrop(size=8), RandomResizedCrop(size=8)], "random_resized_crop, random_resized_crop"),
+        ([], "nothing"),
+    ],
+)
+def test_a_view_begins_with_a_crop_and_holds_no_other(operations, held):
+    with pytest.raises(
+        ContractError, match=r"^view: must begin with a crop, .* and hold no other one; it holds (.*)\.$"
+    ) as error:
+        View(operations)
+    assert str(error.value).endswith(f"it holds {held}.")
+
+
 def test_a_recipe_nests_them():
     recipe = Recipe.parse(RECIPE)
     again = Recipe.parse(recipe.to_toml())

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from sslkit.augmentations.batch import Images
-from sslkit.augmentations.composition import Operations, addressed
+from sslkit.augmentations.composition import Operations, without_crops
 from sslkit.draws import Draw
 
 
@@ -17,10 +17,13 @@ class AllOf:
     Args:
         operations: augmentations as in a recipe's list, with their own `p`, crops excepted; in Python the objects.
         in_order: as given, or a random permutation for each image.
+
+    Raises:
+        UserError: an operation is a crop or none.
     """
 
     def __init__(self, *, operations: Operations, in_order: Literal["given", "random"] = "given") -> None:
-        self.operations = list(addressed(operations))
+        self.operations = without_crops(operations)
         self.in_order = in_order
 
     def __call__(self, images: Images, draw: Draw) -> Images:

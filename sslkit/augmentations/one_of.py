@@ -8,7 +8,7 @@ import numpy as np
 from annotated_types import Gt
 
 from sslkit.augmentations.batch import Images
-from sslkit.augmentations.composition import Operations, addressed
+from sslkit.augmentations.composition import Operations, without_crops
 from sslkit.draws import Draw
 from sslkit.errors import UserError
 
@@ -21,11 +21,11 @@ class OneOf:
         weights: one number an operation; each is drawn in proportion to its own. By default all are as likely.
 
     Raises:
-        UserError: there are more or fewer weights than operations.
+        UserError: there are more or fewer weights than operations, or an operation is a crop or none.
     """
 
     def __init__(self, *, operations: Operations, weights: tuple[Annotated[float, Gt(0)], ...] | None = None) -> None:
-        self.operations = list(addressed(operations))
+        self.operations = without_crops(operations)
         weights = weights or (1.0,) * len(operations)
         if len(weights) != len(operations):
             raise UserError(f"weights: must hold {len(operations)} values, one an operation, holds {len(weights)}.")

@@ -230,6 +230,13 @@ def test_a_full_disk_while_saving(tmp_path):
     sslkit("run", recipe, cwd=tmp_path)  # and the same command goes on once there is room
 
 
+def test_smoke_says_what_it_shrinks(tmp_path):
+    for overrides, says in ([], "a few steps of 4 images."), (["train.micro_batch=8"], "4 images, in micro-batches of 2."):
+        given = [word for one in (*overrides, "evaluate=[]") for word in ("--set", one)]
+        first = sslkit("run", recipe_file(tmp_path), "--smoke", *given, cwd=tmp_path).stdout.partition("training, step 0")[0]
+        assert " ".join(first.split()).endswith(says)
+
+
 @pytest.mark.parametrize("recipe", ["quickstart", "simclr_fashion_mnist", "simclr_clothing", "simclr_r18_cifar10"])
 def test_smoke_goes_through_everything(tmp_path, recipe):
     done = sslkit("run", recipe, "--smoke", cwd=tmp_path)

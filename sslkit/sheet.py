@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
@@ -10,8 +10,10 @@ from PIL import Image
 
 from sslkit import build
 from sslkit.augmentations import is_crop
+from sslkit.augmentations.all_of import AllOf
 from sslkit.augmentations.center_crop import CenterCrop
-from sslkit.augmentations.composition import Operation
+from sslkit.augmentations.composition import Operation, Turn
+from sslkit.augmentations.one_of import OneOf
 from sslkit.datasets.images import Images
 from sslkit.draws import Draw, Draws
 from sslkit.errors import UserError
@@ -51,11 +53,27 @@ def sheet(recipe: Recipe, images: Images, *, samples: Sequence[int] = (), epoch:
 
 
 def applied(loader: Loader, number: int, indices: Int64[np.ndarray, " n"], *, epoch: int) -> Iterator[list[str]]:
-    """For each image the names of the operations that are applied to it in one of its views, after the crop."""
+    """For each image the names of the operations that are applied to it in one of its views, after the crop, in their order."""
     at = Draws(indices, *loader.address(epoch), number)
-    chosen = [(operation.address.partition("#")[0], operation.chosen(at)) for operation in loader.views[number].operations]
+    chosen = [turn for operation in loader.views[number].operations for turn in _turns(operation, at)]
     for row in range(len(indices)):
-        yield [name for name, rows in chosen if rows[row]]
+        yield [_plain_name(operation) for operation, rows in chosen if rows[row]]
+
+
+def _turns(operation: Operation, at: Callable[..., Draw]) -> Iterator[Turn]:
+    """An operation and the images that it is applied to; instead of one that holds others those inside of it."""
+    chosen = operation.chosen(at)
+    if not isinstance(operation.apply, OneOf | AllOf):
+        yield Turn(operation, chosen)
+        return
+    draw = at(operation.address)
+    for inner, taken in operation.apply.turns(draw):
+        for innermost, rows in _turns(inner, draw.within):
+            yield Turn(innermost, chosen & taken & rows)
+
+
+def _plain_name(operation: Operation) -> str:
+    return operation.address.partition("#")[0]
 
 
 def comparison(recipe: Recipe, images: Images, *, sample: int = 0, epoch: int = 0) -> Image.Image:
@@ -88,7 +106,7 @@ def comparison(recipe: Recipe, images: Images, *, sample: int = 0, epoch: int = 
 def alone(operation: Operation, original: UInt8[np.ndarray, "h w c"], draws: Iterable[Draws], *, size: int) -> list[Cell]:
     """What one operation begins with, under its name, then what it makes of that under several draws."""
     sizes = np.array([original.shape[:2]], dtype=np.int64)
-    name = operation.address.partition("#")[0]
+    name = _plain_name(operation)
     if is_crop(type(operation.apply)):
         views = [operation.apply([original], operation.apply.boxes(sizes, at(operation.address))) for at in draws]
         return [Cell(_framed(original, size), name), *(Cell(_shown(view[0])) for view in views)]

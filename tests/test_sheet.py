@@ -8,6 +8,7 @@ from small import TEXT, recipe_file, sslkit
 from sslkit import build, sheet
 from sslkit.datasets.shapes import Shapes
 from sslkit.datasets.subset import Subset
+from sslkit.draws import Draw
 from sslkit.errors import UserError
 from sslkit.loader import Loader, Plan
 from sslkit.recipe import Recipe
@@ -49,6 +50,39 @@ def test_what_is_said_to_be_applied_is(recipe, images):
         assert 3 < sum(named) < 17
         for one, other, said in zip(flipped, unflipped, named, strict=True):
             assert np.abs(one - (other[:, ::-1] if said else other)).max() < 1e-5
+
+
+NESTED = TEXT.replace(
+    '{ name = "color_distortion" }',
+    """{ name = "one_of", p = 0.8, weights = [1, 2], operations = [
+    { name = "solarize", p = 0.7, threshold = 0.3 },
+    { name = "all_of", in_order = "random", operations = [{ name = "posterize", bits = 1, p = 1.0 }, { name = "equalize", p = 0.6 }] },
+  ] }""",
+)
+
+
+def test_what_is_said_to_be_taken_inside_of_a_list_is(images):
+    """What is named, applied by hand in the order in which it is named, gives the view."""
+    recipe = Recipe.parse(NESTED)
+    loader, indices = loader_of(recipe, images), np.arange(40)
+    plain = loader_of(Recipe.parse(NESTED, overrides=["augmentations.2.p=0.0", "augmentations.1.p=0.0"]), images)
+    one_of = loader.views[1].operations[1].apply
+    solarize, all_of = (operation.apply for operation in one_of.operations)
+    posterize, equalize = (operation.apply for operation in all_of.operations)
+    apply = {
+        "horizontal_flip": lambda image, _: np.ascontiguousarray(image[:, :, ::-1]),
+        "solarize": solarize,
+        "posterize": posterize,
+        "equalize": equalize,
+    }
+    named = list(sheet.applied(loader, 1, indices, epoch=3))
+    for row, (view, image) in enumerate(zip(*(one.views_of(indices, epoch=3)[1] for one in (loader, plain)), strict=True)):
+        image = image[None].copy()
+        for name in named[row]:
+            image = apply[name](image, Draw(indices[row : row + 1], 0))  # none of them draws anything
+        assert np.abs(view - image[0]).max() < 1e-6, named[row]
+    found = {tuple(name for name in names if name != "horizontal_flip") for names in named}
+    assert found == {(), ("solarize",), ("posterize",), ("posterize", "equalize"), ("equalize", "posterize")}
 
 
 def test_a_cell_shows_its_view(recipe, images):

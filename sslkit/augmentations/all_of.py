@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 
 from sslkit.augmentations.batch import Images
-from sslkit.augmentations.composition import Operations, without_crops
+from sslkit.augmentations.composition import Operations, Turn, without_crops
 from sslkit.draws import Draw
 
 
@@ -29,11 +30,16 @@ class AllOf:
     def __call__(self, images: Images, draw: Draw) -> Images:
         """Images (n, h, w, c) -> each through all of the operations."""
         images = np.ascontiguousarray(images)
+        for operation, rows in self.turns(draw):
+            images = operation.on(rows, images, draw)
+        return images
+
+    def turns(self, draw: Draw) -> Iterator[Turn]:
+        """Each operation and the images whose turn it is, one place of their orders after the other."""
         number = len(self.operations)
-        place = np.tile(np.arange(number), (len(images), 1))  # (n, number): the place of each operation in an image's order
+        place = np.tile(np.arange(number), (len(draw), 1))  # (n, number): the place of each operation in an image's order
         if self.in_order == "random":
             place = draw.permutation(number)
         for now in range(number):
             for operation, at in zip(self.operations, place.T, strict=True):
-                images = operation.on(at == now, images, draw)
-        return images
+                yield Turn(operation, at == now)

@@ -51,6 +51,13 @@ class Operation(NamedTuple):
         return on_rows(rows, images, lambda some: self(some, draw.rows(rows).within))
 
 
+class Turn(NamedTuple):
+    """An operation inside of another one, and the rows of the images that it works on now."""
+
+    operation: Operation
+    rows: Bool[np.ndarray, " n"]
+
+
 def addressed(operations: Sequence[Any]) -> Iterator[Operation]:
     """Operations with an address each: name and occurrence, so that adding another one does not move its numbers.
 

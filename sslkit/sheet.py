@@ -20,6 +20,7 @@ from sslkit.errors import UserError
 from sslkit.grid import Cell, drawn
 from sslkit.loader import Loader, Plan
 from sslkit.recipe import Recipe
+from sslkit.shared_operations import shared_operations
 
 NUM_SAMPLES = 6  # rows of a sheet, if nobody asks for others
 NUM_DRAWS = 8  # columns of a comparison
@@ -79,7 +80,8 @@ def _plain_name(operation: Operation) -> str:
 def comparison(recipe: Recipe, images: Images, *, sample: int = 0, epoch: int = 0) -> Image.Image:
     """A row an operation, as in the paper's figure 4 (arXiv:2002.05709): one image under several draws of each, alone.
 
-    The crop is drawn from the original, every other operation from its centre crop, and applied whatever its `p` says.
+    The crop is drawn from the original, every other operation from its centre crop, and applied whatever its `p` says. Where
+    views differ, a row says in which ones its operation stands, with what p, and at which size it is drawn, that of the first.
 
     Args:
         recipe: its `views` and its seed; an operation that several views share is drawn once.
@@ -92,14 +94,14 @@ def comparison(recipe: Recipe, images: Images, *, sample: int = 0, epoch: int = 
     """
     loader, indices = _loader(recipe, images), _indices([sample], images)
     original = images.read(sample, 1)
-    rows, seen = [], []
-    for number, (parts, view) in enumerate(zip(recipe.views, loader.views, strict=True)):
-        for part, operation in zip(parts, (view.crop, *view.operations), strict=True):
-            told = {key: value for key, value in part.to_dict().items() if key != "p"}
-            if told not in seen:
-                seen.append(told)
-                draws = (Draws(indices, *loader.address(epoch + turn), number) for turn in range(NUM_DRAWS))
-                rows.append(alone(operation, original, draws, size=view.size))
+    differ = any(parts != recipe.views[0] for parts in recipe.views)
+    rows = []
+    for shared in shared_operations(recipe, loader.views):
+        draws = (Draws(indices, *loader.address(epoch + turn), shared.first) for turn in range(NUM_DRAWS))
+        size = loader.views[shared.first].size
+        before, *after = alone(shared.operation, original, draws, size=size)
+        where = f", {shared.where()}, {size} pixels" if differ else ""
+        rows.append([before._replace(caption=before.caption + where), *after])
     return drawn(rows, ["from", *(f"epoch {epoch + turn}" for turn in range(NUM_DRAWS))])
 
 

@@ -105,6 +105,38 @@ def test_a_comparison_has_a_row_an_operation(recipe, images):
     assert picture.size == sheet.comparison(both, images, sample=3).size
 
 
+CROP = '{{ name = "random_resized_crop", size = {} }}'
+DIFFERENT = f"""[[views]]
+augmentations = [{CROP.format(16)}, {{ name = "horizontal_flip" }}, {{ name = "gaussian_blur", p = 1.0 }}]
+[[views]]
+augmentations = [{CROP.format(16)}, {{ name = "horizontal_flip" }}, {{ name = "gaussian_blur", p = 0.1 }}]
+[[views]]
+count = 2
+augmentations = [{CROP.format(8)}, {{ name = "horizontal_flip" }}]
+"""
+
+
+def test_a_row_of_a_comparison_says_where_its_operation_stands(recipe, images, monkeypatch):
+    told = []
+
+    def drawn(rows, _):
+        told.extend(row[0].caption for row in rows)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(sheet, "drawn", drawn)
+    sheet.comparison(recipe, images)
+    assert told == ["random_resized_crop", "horizontal_flip", "color_distortion"]  # the views have the same list
+    told.clear()
+    before, after = TEXT[: TEXT.index("augmentations")], TEXT[TEXT.index("[data]") :]
+    sheet.comparison(Recipe.parse(before + DIFFERENT + after), images)
+    assert told == [
+        "random_resized_crop, views 1 and 2, 16 pixels",
+        "horizontal_flip, p 0.5 in views 1 to 4, 16 pixels",
+        "gaussian_blur, p 1 in view 1, p 0.1 in view 2, 16 pixels",
+        "random_resized_crop, views 3 and 4, 8 pixels",
+    ]
+
+
 @pytest.mark.parametrize("sample", [-1, 60])
 def test_a_sample_that_is_not_there(recipe, sample):
     images = Subset(Shapes("train", num_images=100, size=12), np.arange(60))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,11 @@ _WAYS_ON = "Set {what}, or pass --set data.root=FOLDER, or try the recipe on dra
 
 
 def component(part: Part, **offered: Any) -> Any:
-    """One component, from its recipe section and what the framework offers; its own complaint gets its name in front."""
-    registry = registry_of(part.kind)
+    """One component, from its recipe section and what the framework offers; its own complaint gets its place in front."""
     try:
-        return registry.build(part.name, part.parameters, **offered)
+        return registry_of(part.kind).build(part.name, part.parameters, **offered)
     except UserError as error:
-        raise UserError(f"{registry.one} {part.name!r}: {error}") from error
+        raise RecipeError([part.problem(str(error))]) from error
 
 
 def images(recipe: Recipe, split: str) -> Images:
@@ -127,11 +128,22 @@ def channels_of(recipe: Recipe) -> int:
 
 
 def check(recipe: Recipe) -> None:
-    """Build all that needs no data, without memory for weights: what a component itself refuses shows here."""
+    """Build all that needs no data, without memory for weights: what components themselves refuse shows here, all at once."""
+    lists = (*recipe.views, recipe.evaluation_augmentations)
+    problems: list[Problem] = []
+    for attempt in (partial(_weightless, recipe), *(partial(component, one) for one in chain(*lists, recipe.evaluate))):
+        try:
+            attempt()
+        except RecipeError as error:
+            problems += error.problems
+    if problems:
+        raise RecipeError([*dict.fromkeys(problems)])  # views may share a list
+    for parts in lists:
+        view(parts)
+
+
+def _weightless(recipe: Recipe) -> None:
+    """The method and its optimizer on torch's meta device."""
     with torch.device("meta"):
         built = method(recipe, in_channels=channels_of(recipe))
         optimizer(recipe, built, lr=1.0)
-    for parts in (*recipe.views, recipe.evaluation_augmentations):
-        view(parts)
-    for part in recipe.evaluate:
-        component(part)

@@ -11,9 +11,11 @@ from pydantic import ValidationError
 from sslkit import signatures
 from sslkit.augmentations import is_crop, is_last
 from sslkit.errors import Problem, RecipeError, UserError, did_you_mean, listed
-from sslkit.problems import Places, problems_of
+from sslkit.places import Places, dotted
+from sslkit.problems import problems_of
 from sslkit.registry import registry_of
 from sslkit.sections import KIND_OF_LIST, KIND_OF_SECTION, SECTIONS, Part, Train
+from sslkit.toml import KeyPath
 
 
 class Check:
@@ -45,7 +47,7 @@ class Check:
             raise RecipeError(self.problems)
         return {**parts, **lists, "train": train, "views": views, "evaluation_augmentations": evaluation}
 
-    def _problem(self, path: tuple[str | int, ...], message: str) -> None:
+    def _problem(self, path: KeyPath, message: str) -> None:
         self.problems.append(Problem(self.places.of(path), message))
 
     def _section(self, data: dict[str, Any], key: str) -> Part | None:
@@ -54,27 +56,27 @@ class Check:
         self._problem((), f'{key}: is missing. It names a component, for instance {key} = {{ name = "..." }}.')
         return None
 
-    def _many(self, data: dict[str, Any], key: str, path: tuple[str | int, ...] = ()) -> tuple[Part, ...]:
+    def _many(self, data: dict[str, Any], key: str, path: KeyPath = ()) -> tuple[Part, ...]:
         found = data.get(key, [])
         if not isinstance(found, list):
-            self._problem((*path, key), f"{'.'.join(map(str, (*path, key)))}: must be a list of tables, each with a name.")
+            self._problem((*path, key), f"{dotted((*path, key))}: must be a list of tables, each with a name.")
             return ()
         parts = [self._part(section, (*path, key, i), KIND_OF_LIST[key]) for i, section in enumerate(found)]
         return tuple(part for part in parts if part is not None)
 
-    def _part(self, section: Any, path: tuple[str | int, ...], kind: str) -> Part | None:
+    def _part(self, section: Any, path: KeyPath, kind: str) -> Part | None:
         """One component's section, checked against the one model that its name selects."""
-        dotted = ".".join(map(str, path))
+        place = dotted(path)
         registry = registry_of(kind)
         if not isinstance(section, dict) or not isinstance(section.get("name"), str):
-            self._problem(path, f"{dotted}: must be a table with a name, one of: {listed(registry.names())}.")
+            self._problem(path, f"{place}: must be a table with a name, one of: {listed(registry.names())}.")
             return None
         name = section["name"]
         given = {key: value for key, value in section.items() if key != "name"}
         try:
             parameters, options = registry.filled(name, given)
         except UserError as error:
-            self._problem((*path, "name"), f"{dotted}.name: {error}")
+            self._problem((*path, "name"), f"{place}.name: {error}")
         except ValidationError as error:
             self._invalid(error, given, path, known=list(registry.model(name).model_fields), owner=repr(name))
             lists = {
@@ -82,12 +84,11 @@ class Check:
             }
             self._nested(registry.load(name), lists, path)  # what is wrong inside shows at once, too
         else:
-            return Part(kind, name, {**parameters, **self._nested(registry.load(name), parameters, path)}, options)
+            parameters |= self._nested(registry.load(name), parameters, path)
+            return Part(kind, name, parameters, options, path=path, places=self.places)
         return None
 
-    def _nested(
-        self, component: type, parameters: Mapping[str, Any], path: tuple[str | int, ...]
-    ) -> dict[str, list[dict[str, Any]]]:
+    def _nested(self, component: type, parameters: Mapping[str, Any], path: KeyPath) -> dict[str, list[dict[str, Any]]]:
         """The sections inside of a section, checked like all others and with their defaults."""
         filled = {}
         for key, kind in signatures.nested(component).items():
@@ -96,10 +97,10 @@ class Check:
         return filled
 
     def _invalid(
-        self, error: ValidationError, given: dict[str, Any], path: tuple[str | int, ...], *, known: Sequence[str], owner: str
+        self, error: ValidationError, given: dict[str, Any], path: KeyPath, *, known: Sequence[str], owner: str
     ) -> None:
         for where, message in problems_of(error, given, known=known, owner=owner):
-            self._problem((*path, *where), f"{'.'.join(map(str, (*path, *where)))}: {message}")
+            self._problem((*path, *where), f"{dotted((*path, *where))}: {message}")
 
     def _train(self, data: dict[str, Any]) -> Train | None:
         given = data.get("train")
@@ -140,9 +141,10 @@ class Check:
             return ()
         found: list[tuple[Part, ...]] = []
         for i, table in enumerate(tables):
-            if not isinstance(table, dict) or not {"augmentations"} <= {*table} <= {"augmentations", "count"}:
-                self._problem(("views", i), f"views.{i}: must hold augmentations = [...], and may hold count = 2.")
+            if not isinstance(table, dict):
+                self._problem(("views", i), f"views.{i}: must be a table with augmentations = [...].")
                 continue
+            self._keys_of_view(table, i)
             view = self._many(table, "augmentations", ("views", i))
             self._in_place(view, ("views", i, "augmentations"))
             count = table.get("count", 1)
@@ -150,29 +152,39 @@ class Check:
                 self._problem(("views", i, "count"), f"views.{i}.count: must be a positive integer, is {count!r}.")
                 continue
             found += [view] * count
-        if not found:
+        if not tables:
             self._problem(("views",), "views: must hold at least one view.")
         return tuple(found)
 
-    def _in_place(self, view: tuple[Part, ...], path: tuple[str | int, ...]) -> None:
+    def _keys_of_view(self, table: Mapping[str, Any], i: int) -> None:
+        """A key that is none of a view's is named; what is missing may be what it was meant to be."""
+        known = ("augmentations", "count")
+        unknown = [key for key in table if key not in known]
+        for key in unknown:
+            near = did_you_mean(key, known) or f" It has: {listed(known)}."
+            self._problem(("views", i, key), f"views.{i}.{key}: [[views]] has no such key.{near}")
+        if "augmentations" not in table and not unknown:
+            self._problem(("views", i), f"views.{i}.augmentations: is missing; a view is a list that begins with a crop.")
+
+    def _in_place(self, view: tuple[Part, ...], path: KeyPath) -> None:
         if self.problems:  # a part that is missing for another reason is not reported twice
             return
-        dotted = ".".join(map(str, path))
+        place = dotted(path)
         crops = [_says(is_crop, part.name) for part in view]
         inside = [name for part in view for kind, name in named_inside(part.kind, part.to_dict()) if kind == part.kind]
         if not crops or not crops[0] or any(crops[1:]):
-            self._problem(path, f"{dotted}: must begin with a crop, for instance random_resized_crop, and hold no other one.")
+            self._problem(path, f"{place}: must begin with a crop, for instance random_resized_crop, and hold no other one.")
         elif view[0].options["p"] != 1:
-            self._problem((*path, 0, "p"), f"{dotted}.0.p: a crop is made of every image.")
+            self._problem((*path, 0, "p"), f"{place}.0.p: a crop is made of every image.")
         for name in inside:
             if _says(is_crop, name):
                 self._problem(
-                    path, f"{dotted}: {name!r} is a crop: it stands at the beginning of a list, not inside of another."
+                    path, f"{place}: {name!r} is a crop: it stands at the beginning of a list, not inside of another."
                 )
         for name in (*(part.name for part in view[:-1]), *inside):
             if _says(is_last, name):
                 self._problem(
-                    path, f"{dotted}: {name!r} leaves [0, 1], so it must be the last of the list and inside of no other."
+                    path, f"{place}: {name!r} leaves [0, 1], so it must be the last of the list and inside of no other."
                 )
 
     def _default_evaluation(self, views: tuple[tuple[Part, ...], ...]) -> tuple[Part, ...]:

@@ -10,10 +10,11 @@ from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from sslkit import signatures
 from sslkit.registry import registry_of
+from sslkit.toml_writer import inline
+from sslkit.wrapped import Alternatives, Docstring
 
 
 def description(kind: str, name: str) -> Iterator[Any]:
@@ -22,14 +23,14 @@ def description(kind: str, name: str) -> Iterator[Any]:
     component = registry.component(name)
     loaded = registry.load(name)
     yield f"[bold]{name}[/bold] ({registry.one}, from {component.distribution}, {component.target})\n"
-    yield Text(inspect.cleandoc(loaded.__doc__ or "It has no docstring."), no_wrap=True, overflow="ignore")
+    yield Docstring(inspect.cleandoc(loaded.__doc__ or "It has no docstring."))
     yield ""
     own = [*parameter_rows(kind, name)]
     others = [row for row in option_rows(kind) if row[0] not in [mine for mine, *_ in own]]  # it may have its own default
     for title, rows in (("Parameters", own), ("Of every one of this kind", others)):
         table = Table("key", "type and bounds", "default", title=title, title_justify="left")
-        for row in rows:
-            table.add_row(*map(escape, row))
+        for key, *words in rows:
+            table.add_row(escape(key), *map(Alternatives, words))
         if table.row_count:
             yield table
 
@@ -39,18 +40,22 @@ def parameter_rows(kind: str, name: str) -> Iterator[tuple[str, str, str]]:
     loaded = registry_of(kind).load(name)
     for key, parameter in signatures.keyword_only(loaded).items():
         required = parameter.default is inspect.Parameter.empty
-        yield key, type_in_words(parameter.annotation), "required" if required else repr(parameter.default)
+        yield key, type_in_words(parameter.annotation), "required" if required else default_in_words(parameter.default)
 
 
 def option_rows(kind: str) -> Iterator[tuple[str, str, str]]:
     """(name, type with bounds, default) of the keys that the framework reserves for every component of a kind."""
     for key, (annotation, default) in registry_of(kind).options.items():
-        yield key, type_in_words(annotation), "absent" if default is None else repr(default)
+        yield key, type_in_words(annotation), default_in_words(default)
+
+
+def default_in_words(default: Any) -> str:
+    """A default as a recipe writes it: `[0.08, 1.0]`, `true`; a key that is none is absent."""
+    return "absent" if default is None else inline(default)
 
 
 def type_in_words(annotation: Any) -> str:
-    """A type as a person says it: `float > 0`, `'linear' or 'sqrt'`, `[float, float]`."""
-
+    """A type as a person says it: `float > 0`, `"linear" or "sqrt"`, `[float, float]`."""
     origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         if kinds := [mark.kind for mark in inside[1:] if isinstance(mark, signatures.Sections)]:
@@ -58,7 +63,7 @@ def type_in_words(annotation: Any) -> str:
         bounds = " and ".join(filter(None, map(_bound, inside[1:])))
         return f"{type_in_words(inside[0])} {bounds}".strip()
     if origin is typing.Literal:
-        return " or ".join(map(repr, inside))
+        return " or ".join(map(inline, inside))
     if origin in (typing.Union, types.UnionType):
         return " or ".join("absent" if one is type(None) else type_in_words(one) for one in inside)
     if origin is tuple:

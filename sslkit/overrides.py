@@ -7,7 +7,7 @@ from typing import Any
 
 from sslkit import toml
 from sslkit.errors import RecipeError, UserError
-from sslkit.problems import Places
+from sslkit.places import Places
 
 
 def override(data: dict[str, Any], overrides: Sequence[str], *, places: Places) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sslkit.errors import did_you_mean, listed
-
-Path = tuple[str | int, ...]
+from sslkit.toml import KeyPath
 
 _KINDS = {
     "int_type": "an integer",
@@ -34,37 +33,15 @@ _BOUNDS = {
 _LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
 
 
-class Places:
-    """Where each key of a recipe stands: a line of the file, or the `--set` that gave it."""
-
-    def __init__(self, source: str, lines: Mapping[Path, int]) -> None:
-        self._source = source
-        self._lines = dict(lines)
-        self._marks: dict[Path, str] = {}
-
-    def mark(self, path: Path, place: str) -> None:
-        """Say that a key, with all that is in it, came from somewhere else than the file."""
-        self._lines = {key: line for key, line in self._lines.items() if key[: len(path)] != path}
-        self._marks[path] = place
-
-    def of(self, path: Path) -> str:
-        """The place of a key, or of the nearest thing around it that has one."""
-        for length in range(len(path), 0, -1):
-            prefix = path[:length]
-            if prefix in self._marks:
-                return self._marks[prefix]
-            if prefix in self._lines:
-                return f"{self._source}:{self._lines[prefix]}"
-        return self._source
-
-
 def problems_of(
     error: ValidationError, given: Mapping[str, Any], *, known: Sequence[str], owner: str
-) -> Iterator[tuple[Path, str]]:
+) -> Iterator[tuple[KeyPath, str]]:
     """(path inside the section, sentence) for each thing that is wrong; a union's findings are joined by `or`."""
-    gathered: dict[Path, list[str]] = {}
+    gathered: dict[KeyPath, list[str]] = {}
     for finding in error.errors(include_url=False):
         path = _existing(finding["loc"], given)
+        if _is_long_enough(finding, _at(given, path)):
+            continue
         sentence = _sentence(finding, known=known, owner=owner)
         if sentence not in gathered.setdefault(path, []):
             gathered[path].append(sentence)
@@ -76,10 +53,15 @@ def problems_of(
         yield path, f"{joined.replace(' or must be ', ' or ')}{shown}.{suggestion}"
 
 
+def _is_long_enough(finding: Any, value: Any) -> bool:
+    """A list that pydantic finds too short only because it does not count items that are wrong, which it reports as well."""
+    return finding["type"] == "too_short" and isinstance(value, list) and len(value) >= finding["ctx"]["min_length"]
+
+
 _ABSENT = object()
 
 
-def _at(given: Any, path: Path) -> Any:
+def _at(given: Any, path: KeyPath) -> Any:
     for key in path:
         try:
             given = given[key]
@@ -88,9 +70,9 @@ def _at(given: Any, path: Path) -> Any:
     return given
 
 
-def _existing(location: Sequence[str | int], given: Mapping[str, Any]) -> Path:
+def _existing(location: Sequence[str | int], given: Mapping[str, Any]) -> KeyPath:
     """The part of pydantic's location that stands in the recipe; the rest names branches of a union."""
-    path: Path = ()
+    path: KeyPath = ()
     for key in location or ("?",):
         if path and _at(given, (*path, key)) is _ABSENT:
             break

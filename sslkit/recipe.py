@@ -13,7 +13,7 @@ from sslkit import toml
 from sslkit.check import Check
 from sslkit.errors import UserError, did_you_mean
 from sslkit.overrides import override
-from sslkit.problems import Places
+from sslkit.places import Places
 from sslkit.sections import KIND_OF_SECTION, Part, Train
 from sslkit.toml_writer import dump
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sslkit import plugins, signatures
 from sslkit.errors import ContractError, PluginError, UnknownName, UserError, did_you_mean, listed
+from sslkit.places import inside
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -169,17 +170,18 @@ class Registry:
         filled = dict(parameters or {})
         for key, kind in signatures.nested(loaded).items():
             if key in filled:
-                filled[key] = [registry_of(kind)._inside(section) for section in filled[key]]
+                filled[key] = [registry_of(kind)._inside(section, f"{key}.{i}") for i, section in enumerate(filled[key])]
         return loaded(**given, **filled)
 
-    def _inside(self, section: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _inside(self, section: Mapping[str, Any], place: str) -> tuple[Any, ...]:
         """The component that a section inside of another one names: its name, the object, and the options of its kind."""
         name = section["name"]
         parameters, options = self.filled(name, {key: value for key, value in section.items() if key != "name"})
         try:
             return name, self.build(name, parameters), *options.values()
         except UserError as error:
-            raise UserError(f"{name!r}: {error}") from error
+            named = inside(str(error), {**parameters, **options})
+            raise UserError(f"{place}.{error}" if named else f"{place}: {name!r}: {error}") from error
 
     def register(self, name: str) -> Callable[[AnyClass], AnyClass]:
         """Class decorator for notebooks and scripts; running a cell again replaces what it registered before."""

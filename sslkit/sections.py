@@ -12,6 +12,9 @@ from annotated_types import Gt
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sslkit import micro_batches
+from sslkit.errors import Problem
+from sslkit.places import Places, dotted, inside
+from sslkit.toml import KeyPath
 
 KIND_OF_SECTION = {
     "method": "methods",
@@ -79,17 +82,28 @@ class Train(BaseModel):
 
 @dataclass(frozen=True)
 class Part:
-    """One component as a recipe names it: `parameters` are its own, `options` those reserved for its kind."""
+    """One component as a recipe names it: `parameters` are its own, `options` those reserved for its kind.
+
+    It knows the `path` on which it stands in the recipe and the `places` of that, which make no part of what it is.
+    """
 
     kind: str
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    path: KeyPath = field(default=(), compare=False, repr=False)
+    places: Places = field(default=Places("recipe", {}), compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The section that names this part, every default written out."""
         filled = {"name": self.name, **self.options, **self.parameters}
         return {key: _plain(value) for key, value in filled.items() if value is not None}
+
+    def problem(self, complaint: str) -> Problem:
+        """What the component itself complains of, at the parameter that it names, or else at its section."""
+        keys = inside(complaint, {**self.parameters, **self.options})
+        said = f".{complaint}" if keys else f": {self.name!r}: {complaint}"
+        return Problem(self.places.of((*self.path, *keys)), f"{dotted(self.path)}{said}")
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
@@ -10,14 +10,17 @@ from PIL import Image
 
 from sslkit import build
 from sslkit.augmentations import is_crop
+from sslkit.augmentations.all_of import AllOf
 from sslkit.augmentations.center_crop import CenterCrop
-from sslkit.augmentations.composition import Operation
+from sslkit.augmentations.composition import Operation, Turn
+from sslkit.augmentations.one_of import OneOf
 from sslkit.datasets.images import Images
 from sslkit.draws import Draw, Draws
 from sslkit.errors import UserError
 from sslkit.grid import Cell, drawn
 from sslkit.loader import Loader, Plan
 from sslkit.recipe import Recipe
+from sslkit.shared_operations import shared_operations
 
 NUM_SAMPLES = 6  # rows of a sheet, if nobody asks for others
 NUM_DRAWS = 8  # columns of a comparison
@@ -51,17 +54,34 @@ def sheet(recipe: Recipe, images: Images, *, samples: Sequence[int] = (), epoch:
 
 
 def applied(loader: Loader, number: int, indices: Int64[np.ndarray, " n"], *, epoch: int) -> Iterator[list[str]]:
-    """For each image the names of the operations that are applied to it in one of its views, after the crop."""
+    """For each image the names of the operations that are applied to it in one of its views, after the crop, in their order."""
     at = Draws(indices, *loader.address(epoch), number)
-    chosen = [(operation.address.partition("#")[0], operation.chosen(at)) for operation in loader.views[number].operations]
+    chosen = [turn for operation in loader.views[number].operations for turn in _turns(operation, at)]
     for row in range(len(indices)):
-        yield [name for name, rows in chosen if rows[row]]
+        yield [_plain_name(operation) for operation, rows in chosen if rows[row]]
+
+
+def _turns(operation: Operation, at: Callable[..., Draw]) -> Iterator[Turn]:
+    """An operation and the images that it is applied to; instead of one that holds others those inside of it."""
+    chosen = operation.chosen(at)
+    if not isinstance(operation.apply, OneOf | AllOf):
+        yield Turn(operation, chosen)
+        return
+    draw = at(operation.address)
+    for inner, taken in operation.apply.turns(draw):
+        for innermost, rows in _turns(inner, draw.within):
+            yield Turn(innermost, chosen & taken & rows)
+
+
+def _plain_name(operation: Operation) -> str:
+    return operation.address.partition("#")[0]
 
 
 def comparison(recipe: Recipe, images: Images, *, sample: int = 0, epoch: int = 0) -> Image.Image:
     """A row an operation, as in the paper's figure 4 (arXiv:2002.05709): one image under several draws of each, alone.
 
-    The crop is drawn from the original, every other operation from its centre crop, and applied whatever its `p` says.
+    The crop is drawn from the original, every other operation from its centre crop, and applied whatever its `p` says. Where
+    views differ, a row says in which ones its operation stands, with what p, and at which size it is drawn, that of the first.
 
     Args:
         recipe: its `views` and its seed; an operation that several views share is drawn once.
@@ -74,21 +94,21 @@ def comparison(recipe: Recipe, images: Images, *, sample: int = 0, epoch: int = 
     """
     loader, indices = _loader(recipe, images), _indices([sample], images)
     original = images.read(sample, 1)
-    rows, seen = [], []
-    for number, (parts, view) in enumerate(zip(recipe.views, loader.views, strict=True)):
-        for part, operation in zip(parts, (view.crop, *view.operations), strict=True):
-            told = {key: value for key, value in part.to_dict().items() if key != "p"}
-            if told not in seen:
-                seen.append(told)
-                draws = (Draws(indices, *loader.address(epoch + turn), number) for turn in range(NUM_DRAWS))
-                rows.append(alone(operation, original, draws, size=view.size))
+    differ = any(parts != recipe.views[0] for parts in recipe.views)
+    rows = []
+    for shared in shared_operations(recipe, loader.views):
+        draws = (Draws(indices, *loader.address(epoch + turn), shared.first) for turn in range(NUM_DRAWS))
+        size = loader.views[shared.first].size
+        before, *after = alone(shared.operation, original, draws, size=size)
+        where = f", {shared.where()}, {size} pixels" if differ else ""
+        rows.append([before._replace(caption=before.caption + where), *after])
     return drawn(rows, ["from", *(f"epoch {epoch + turn}" for turn in range(NUM_DRAWS))])
 
 
 def alone(operation: Operation, original: UInt8[np.ndarray, "h w c"], draws: Iterable[Draws], *, size: int) -> list[Cell]:
     """What one operation begins with, under its name, then what it makes of that under several draws."""
     sizes = np.array([original.shape[:2]], dtype=np.int64)
-    name = operation.address.partition("#")[0]
+    name = _plain_name(operation)
     if is_crop(type(operation.apply)):
         views = [operation.apply([original], operation.apply.boxes(sizes, at(operation.address))) for at in draws]
         return [Cell(_framed(original, size), name), *(Cell(_shown(view[0])) for view in views)]

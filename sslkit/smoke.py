@@ -69,7 +69,10 @@ def _fewer(key: str, value: Any) -> Any:
 def smoke(recipe: Recipe, *, report: Reporter) -> list[Mapping[str, Any]]:
     """Go through all of a recipe in a folder that is thrown away; gives the results, which mean nothing."""
     small, images = shrunk(recipe), drawn.images(recipe, number=2 * TEST_IMAGES)
-    report.say(f"smoke test of {recipe.name}: the same components at the same size, on drawn images, a few steps.")
+    steps = f"a few steps of {BATCH_SIZE} images" + (
+        f", in micro-batches of {small.train.micro_batch}" if small.train.micro_batch else ""
+    )
+    report.say(f"smoke test of {recipe.name}: the same components at the same size, on drawn images, {steps}.")
     with tempfile.TemporaryDirectory(prefix="sslkit-smoke-") as folder:
         target = RunFolder(Path(folder))
         stopping = StopRequest()

@@ -54,14 +54,14 @@ def _apart(key: str, value: Any, *, always: bool) -> list[Mapping[str, Any]]:
 
 def _line(key: str, value: Any) -> str:
     """`key = value`, with a list that does not fit on the line one item a line."""
-    line = f"{_key(key)} = {_value(value)}"
+    line = f"{_key(key)} = {inline(value)}"
     if len(line) <= WIDTH or not isinstance(value, list | tuple):
         return line
-    return "\n".join([f"{_key(key)} = [", *(f"  {_value(item)}," for item in value), "]"])
+    return "\n".join([f"{_key(key)} = [", *(f"  {inline(item)}," for item in value), "]"])
 
 
-def _value(value: Any) -> str:
-    """A value on one line."""
+def inline(value: Any) -> str:
+    """A value on one line: `[0.08, 1.0]`, `true`, `{ name = "mlp" }`."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -74,9 +74,9 @@ def _value(value: Any) -> str:
         case str() | PurePath():
             return _quoted(str(value))
         case list() | tuple():
-            return f"[{', '.join(map(_value, value))}]"
+            return f"[{', '.join(map(inline, value))}]"
         case Mapping():
-            pairs = ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items())
+            pairs = ", ".join(f"{_key(key)} = {inline(each)}" for key, each in value.items())
             return f"{{ {pairs} }}" if pairs else "{}"
     raise AssertionError(f"{type(value).__name__} can't be written as TOML")
 

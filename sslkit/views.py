@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from sslkit import signatures
+from sslkit.augmentations import is_crop
 from sslkit.augmentations.composition import addressed
 from sslkit.datasets.images import Images
 from sslkit.draws import Draws
+from sslkit.errors import ContractError
 
 _CHUNK_BYTES = 1 << 22  # small images are worked on in chunks, so that what a call costs counts little,
 _LARGE_BYTES = 1 << 18  # and large ones one by one, so that they stay in a core's cache
@@ -22,10 +24,20 @@ class View:
 
     Args:
         operations: the crop first; objects, or `(name, object)`, or `(name, object, p)`, as `addressed` takes them.
+
+    Raises:
+        ContractError: it does not begin with a crop, or holds another one, or what is no operation.
     """
 
     def __init__(self, operations: Sequence[Any]) -> None:
-        self.crop, *self.operations = addressed(operations)
+        listed = list(addressed(operations))
+        if [is_crop(type(operation.apply)) for operation in listed] != [True, *[False] * (len(listed) - 1)]:
+            names = ", ".join(operation.address.partition("#")[0] for operation in listed)
+            raise ContractError(
+                f"view: must begin with a crop, for instance RandomResizedCrop(size=224), and hold no other one; "
+                f"it holds {names or 'nothing'}."
+            )
+        self.crop, *self.operations = listed
         self.size: int = self.crop.apply.size
         self._writes_into = "out" in signatures.declared(type(self.crop.apply).__call__, {"out": None})
 

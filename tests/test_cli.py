@@ -66,8 +66,8 @@ def test_check_builds_what_needs_no_data(tmp_path):
     for wrong, says in (
         (["num_views=3", 'loss={name="margin"}'], "needs 2 views and gets 3"),
         (["num_views=1"], "'siamese' with 'nt_xent' needs 2 views or more and gets 1"),
-        (['loss={name="margin", margin=0.0, mining="semi_hard"}'], "loss 'margin': margin: must be greater than 0"),
-        (["augmentations.0.area=[1.0, 0.3]"], "'random_resized_crop': area"),
+        (['loss={name="margin", margin=0.0, mining="semi_hard"}'], "--set loss: loss.margin: must be greater than 0"),
+        (["augmentations.0.area=[1.0, 0.3]"], "--set augmentations.0.area: augmentations.0.area: must be (low, high)"),
     ):
         overrides = [word for one in wrong for word in ("--set", one)]
         for command in ("check", "run"):
@@ -75,6 +75,25 @@ def test_check_builds_what_needs_no_data(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["small.toml"]
     one_view = ["--set", "num_views=1", "--set", 'loss={name="sup_con"}']
     sslkit("check", recipe_file(tmp_path), *one_view, cwd=tmp_path)
+
+
+def test_what_components_refuse_themselves_has_its_line_and_shows_at_once(tmp_path):
+    text = TEXT.replace("[0.3, 1.0]", "[1.0, 0.3]").replace('name = "mlp"', 'name = "mlp", layers = 1, hidden_dim = 7')
+    text = text.replace(
+        '{ name = "color_distortion" }',
+        '{ name = "one_of", operations = [\n    { name = "gaussian_blur", sigma = [2.0, 0.1] },\n    { name = "grayscale" },\n  ] }',
+    )
+    lines = sslkit("check", recipe_file(tmp_path, text), cwd=tmp_path, check=2).stderr.splitlines()
+    for line, says in zip(
+        lines,
+        [
+            "small.toml:3: head.hidden_dim: is 7, but layers = 1 leaves nothing hidden.",
+            "small.toml:7: augmentations.0.area: must be (low, high)",
+            "small.toml:10: augmentations.2.operations.0.sigma: must be (low, high)",
+        ],
+        strict=True,
+    ):
+        assert says in line
 
 
 def test_version_and_show_of_what_can_t_run(tmp_path):
@@ -209,6 +228,13 @@ def test_a_full_disk_while_saving(tmp_path):
     assert "last.safetensors: can't be written: File too large" in done.stderr
     assert "Traceback" not in done.stderr
     sslkit("run", recipe, cwd=tmp_path)  # and the same command goes on once there is room
+
+
+def test_smoke_says_what_it_shrinks(tmp_path):
+    for overrides, says in ([], "a few steps of 4 images."), (["train.micro_batch=8"], "4 images, in micro-batches of 2."):
+        given = [word for one in (*overrides, "evaluate=[]") for word in ("--set", one)]
+        first = sslkit("run", recipe_file(tmp_path), "--smoke", *given, cwd=tmp_path).stdout.partition("training, step 0")[0]
+        assert " ".join(first.split()).endswith(says)
 
 
 @pytest.mark.parametrize("recipe", ["quickstart", "simclr_fashion_mnist", "simclr_clothing", "simclr_r18_cifar10"])

@@ -165,6 +165,45 @@ def test_weights_of_another_number():
         OneOf(operations=[Digit(1), Digit(2)], weights=(1.0,))
 
 
+@pytest.mark.parametrize("no_operation", ["grayscale", HorizontalFlip, ("flip",), ("flip", "grayscale"), None])
+def test_what_is_no_operation(no_operation):
+    for build_it in (
+        lambda: View([RandomResizedCrop(size=8), no_operation]),
+        lambda: OneOf(operations=[HorizontalFlip(), no_operation]),
+        lambda: AllOf(operations=[no_operation]),
+    ):
+        with pytest.raises(ContractError, match=r"^operations: an operation is an object, like HorizontalFlip\(\)") as error:
+            build_it()
+        assert str(error.value).endswith(f"{no_operation!r} is none.")
+
+
+@pytest.mark.parametrize("outer", [OneOf, AllOf])
+def test_no_crop_stands_inside_of_a_list(outer):
+    with pytest.raises(
+        ContractError, match="^operations: 'random_resized_crop' is a crop: it stands at the beginning of a view"
+    ):
+        outer(operations=[HorizontalFlip(), RandomResizedCrop(size=8)])
+    with pytest.raises(ContractError, match="^operations: must hold at least one"):
+        outer(operations=[])
+
+
+@pytest.mark.parametrize(
+    ("operations", "held"),
+    [
+        ([HorizontalFlip()], "horizontal_flip"),
+        ([HorizontalFlip(), RandomResizedCrop(size=8)], "horizontal_flip, random_resized_crop"),
+        ([RandomResizedCrop(size=8), RandomResizedCrop(size=8)], "random_resized_crop, random_resized_crop"),
+        ([], "nothing"),
+    ],
+)
+def test_a_view_begins_with_a_crop_and_holds_no_other(operations, held):
+    with pytest.raises(
+        ContractError, match=r"^view: must begin with a crop, .* and hold no other one; it holds (.*)\.$"
+    ) as error:
+        View(operations)
+    assert str(error.value).endswith(f"it holds {held}.")
+
+
 def test_a_recipe_nests_them():
     recipe = Recipe.parse(RECIPE)
     again = Recipe.parse(recipe.to_toml())
@@ -219,10 +258,38 @@ def test_mistakes_inside_have_their_place(old, new, message):
     assert message in str(error.value)
 
 
-def test_what_an_operation_inside_refuses_itself_has_its_name():
-    recipe = Recipe.parse(RECIPE.replace("kernel = 0.5", "sigma = [2.0, 0.1]"))
-    with pytest.raises(UserError, match=r"augmentation 'one_of': 'gaussian_blur': sigma: must be \(low, high\)"):
-        build.view(recipe.views[0])
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("kernel = 0.5", "sigma = [2.0, 0.1]", "recipe:9: augmentations.1.operations.0.sigma: must be (low, high)"),
+        ("p = 0.9,", "p = 0.9, weights = [1, 2, 3],", "recipe:8: augmentations.1.weights: must hold 2 values"),
+        ('"horizontal_flip"', '"sullen"', "recipe:10: augmentations.1.operations.1.operations.0: 'sullen': not today."),
+        ("kernel = 0.5", "kernel = 0.5 },\n{ name = 'sullen'", "recipe:10: augmentations.1.operations.1: 'sullen': not today."),
+    ],
+)
+def test_what_an_operation_refuses_itself_has_its_place(old, new, says):
+    class Sullen:
+        def __init__(self) -> None:
+            raise UserError("not today.")
+
+        def __call__(self, images, draw):
+            return images
+
+    registry = registry_of("augmentations")
+    registry.register("sullen")(Sullen)
+    try:
+        recipe = Recipe.parse(RECIPE.replace(old, new))
+        with pytest.raises(RecipeError) as error:
+            build.view(recipe.views[0])
+    finally:
+        del registry._registered["sullen"]
+    assert str(error.value).startswith(says)
+
+
+def test_what_is_refused_in_python_has_its_place_in_the_list():
+    given = [{"name": "grayscale"}, {"name": "gaussian_blur", "sigma": [2.0, 0.1]}]
+    with pytest.raises(UserError, match=r"^operations\.1\.sigma: must be \(low, high\)"):
+        registry_of("augmentations").build("one_of", {"operations": given})
 
 
 def test_a_run_with_nested_operations(tmp_path):

@@ -16,7 +16,7 @@ from small import TEXT
 
 import sslkit
 from sslkit import build, cli, encoder, errors, toml
-from sslkit.describe import type_in_words
+from sslkit.describe import default_in_words, type_in_words
 from sslkit.errors import ContractError, PluginError
 from sslkit.recipe import FREE, FREE_SECTIONS, Recipe
 from sslkit.registry import KINDS, registry_of
@@ -181,10 +181,15 @@ def test_the_table_of_sections():
         assert f"{key}: is missing" in str(error.value)
 
 
+def _default(value):
+    words = default_in_words(value)
+    return words if words == "absent" else f"`{words}`"
+
+
 def test_the_table_of_train():
     expected = []
     for key, field in Train.model_fields.items():
-        default = "required" if field.is_required() else "absent" if field.default is None else f"`{field.default!r}`"
+        default = "required" if field.is_required() else _default(field.default)
         annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
         expected.append([f"`{key}`", f"`{type_in_words(annotation)}`", default, field.description])
     assert rows(section(page("recipes.md"), "`[train]`")) == expected
@@ -195,8 +200,7 @@ def test_the_table_of_train():
 )
 def test_the_tables_of_options(heading, kind):
     expected = {
-        key: [type_in_words(annotation), "absent" if default is None else f"`{default!r}`"]
-        for key, (annotation, default) in registry_of(kind).options.items()
+        key: [type_in_words(annotation), _default(default)] for key, (annotation, default) in registry_of(kind).options.items()
     }
     found = {codes(key)[0]: [codes(words)[0], default] for key, words, default, _ in rows(section(page("recipes.md"), heading))}
     assert found == expected

@@ -142,7 +142,7 @@ def test_weights_start_small(layer: type) -> None:
 
 
 def test_single_layer_has_nothing_hidden() -> None:
-    with pytest.raises(UserError, match="hidden_dim is 7, but layers = 1 leaves nothing hidden"):
+    with pytest.raises(UserError, match="^hidden_dim: is 7, but layers = 1 leaves nothing hidden"):
         MLP(6, layers=1, hidden_dim=7)
 
 

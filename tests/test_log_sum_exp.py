@@ -118,6 +118,14 @@ def test_only_what_is_asked_for_is_differentiated(monkeypatch: pytest.MonkeyPatc
         assert products == 2 * 2 * 3  # similarities and one gradient, for each of 2 x 3 tiles
 
 
+@pytest.mark.parametrize("temperature", [0, 0.0, -0.1, math.nan])
+@pytest.mark.parametrize("number", [4, 100])
+def test_a_temperature_that_is_not_above_0_is_refused(temperature: float, number: int) -> None:
+    queries = rows(number, seed=0)
+    with pytest.raises(UserError, match=rf"^log_sum_exp: temperature must be above 0, is {temperature:g}\.$"):
+        log_sum_exp(queries, queries, temperature=temperature)
+
+
 def test_a_temperature_that_would_not_be_learned_is_refused() -> None:
     queries = rows(6, seed=0)
     with pytest.raises(UserError, match="Divide the queries"):

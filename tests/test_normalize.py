@@ -83,9 +83,9 @@ def test_numbers_that_do_not_match_the_channels(parameters, channels, message):
 
 
 def test_wrong_parameters():
-    with pytest.raises(UserError, match=r"^normalize: mean has 1 number and std 3 numbers; give each one a channel"):
+    with pytest.raises(UserError, match=r"^mean: has 1 number, and std 3 numbers; give each one a channel"):
         Normalize(mean=(0.5,))
-    with pytest.raises(UserError, match=r"^normalize: std must be above 0, is \(1\.0, 0\.0, 1\.0\)"):
+    with pytest.raises(UserError, match=r"^std: must be above 0, is \(1\.0, 0\.0, 1\.0\)"):
         Normalize(std=(1.0, 0.0, 1.0))
 
 

@@ -98,6 +98,18 @@ def test_each_mistake_has_its_line_and_the_nearest_right_thing(change, says):
     assert any(line.startswith(says) for line in problems(TEXT.replace(*change, 1))), problems(TEXT.replace(*change, 1))
 
 
+@pytest.mark.parametrize(
+    ("angles", "says"),
+    [
+        ("[45]", ["my.toml:7: augmentations.1.angles.0: must be 0, 90, 180 or 270, is 45."]),
+        ("[]", ["my.toml:7: augmentations.1.angles: must hold at least 1 values, is []."]),
+    ],
+)
+def test_a_wrong_item_does_not_make_a_list_too_short(angles, says):
+    text = TEXT.replace('name = "horizontal_flip", p = 0.25', f'name = "rotate", angles = {angles}')
+    assert problems(text) == says
+
+
 def test_all_problems_are_reported_at_once():
     broken = TEXT.replace("temperature", "temprature").replace("batch_size = 8", "batch_size = -1").replace('"sgd"', '"sdg"')
     assert len(problems(broken)) == 3
@@ -158,6 +170,41 @@ def test_views_that_contradict_each_other():
     empty = TEXT[: TEXT.index("augmentations")] + "views = []\n" + TEXT[TEXT.index("[data]") :]
     assert "views: must hold at least one view." in problems(empty)[0]
     assert "a crop is made of every image" in problems(TEXT.replace("size = 32", "size = 32, p = 0.5"))[0]
+
+
+VIEWS = TEXT.replace("augmentations = [", "[[views]]\ncount = 2\naugmentations = [")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("count", "cont", ["my.toml:6: views.0.cont: [[views]] has no such key. Did you mean 'count'?"]),
+        (
+            "augmentations",
+            "augmentation",
+            ["my.toml:7: views.0.augmentation: [[views]] has no such key. Did you mean 'augmentations'?"],
+        ),
+        ("count = 2", "p = 1", ["my.toml:6: views.0.p: [[views]] has no such key. It has: augmentations, count."]),
+        (
+            '{ name = "horizontal_flip", p = 0.25 },\n]',
+            '{ name = "horizontal_flip", p = 0.25 },\n]\n[[views]]\ncount = 1',
+            ["my.toml:11: views.1.augmentations: is missing; a view is a list that begins with a crop."],
+        ),
+        (
+            'count = 2\naugmentations = [\n  { name = "random_resized_crop", size = 32 }',
+            'cont = 2\naugmentations = [\n  { name = "random_resized_crop", sice = 32 }',
+            [
+                "my.toml:6: views.0.cont: [[views]] has no such key. Did you mean 'count'?",
+                "my.toml:8: views.0.augmentations.0.size: is missing; 'random_resized_crop' can't do without it.",
+                "my.toml:8: views.0.augmentations.0.sice: 'random_resized_crop' has no such parameter. Did you mean 'size'?",
+            ],
+        ),
+    ],
+)
+def test_a_misspelt_key_of_a_view_is_named(old, new, says):
+    assert len(Recipe.parse(VIEWS).views) == 2
+    assert VIEWS.count(old) == 1
+    assert problems(VIEWS.replace(old, new)) == says
 
 
 def test_a_table_that_an_override_replaces_is_blamed_on_the_override():
@@ -228,7 +275,7 @@ def test_whatever_stands_there_is_a_recipe_or_a_recipe_error(key, value):
         target = target[section]
     target[last] = value
     from sslkit.check import Check
-    from sslkit.problems import Places
+    from sslkit.places import Places
 
     try:
         recipe = Recipe(name="x", **Check(Places("x", {})).sections(data))

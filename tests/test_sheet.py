@@ -8,6 +8,7 @@ from small import TEXT, recipe_file, sslkit
 from sslkit import build, sheet
 from sslkit.datasets.shapes import Shapes
 from sslkit.datasets.subset import Subset
+from sslkit.draws import Draw
 from sslkit.errors import UserError
 from sslkit.loader import Loader, Plan
 from sslkit.recipe import Recipe
@@ -51,6 +52,39 @@ def test_what_is_said_to_be_applied_is(recipe, images):
             assert np.abs(one - (other[:, ::-1] if said else other)).max() < 1e-5
 
 
+NESTED = TEXT.replace(
+    '{ name = "color_distortion" }',
+    """{ name = "one_of", p = 0.8, weights = [1, 2], operations = [
+    { name = "solarize", p = 0.7, threshold = 0.3 },
+    { name = "all_of", in_order = "random", operations = [{ name = "posterize", bits = 1, p = 1.0 }, { name = "equalize", p = 0.6 }] },
+  ] }""",
+)
+
+
+def test_what_is_said_to_be_taken_inside_of_a_list_is(images):
+    """What is named, applied by hand in the order in which it is named, gives the view."""
+    recipe = Recipe.parse(NESTED)
+    loader, indices = loader_of(recipe, images), np.arange(40)
+    plain = loader_of(Recipe.parse(NESTED, overrides=["augmentations.2.p=0.0", "augmentations.1.p=0.0"]), images)
+    one_of = loader.views[1].operations[1].apply
+    solarize, all_of = (operation.apply for operation in one_of.operations)
+    posterize, equalize = (operation.apply for operation in all_of.operations)
+    apply = {
+        "horizontal_flip": lambda image, _: np.ascontiguousarray(image[:, :, ::-1]),
+        "solarize": solarize,
+        "posterize": posterize,
+        "equalize": equalize,
+    }
+    named = list(sheet.applied(loader, 1, indices, epoch=3))
+    for row, (view, image) in enumerate(zip(*(one.views_of(indices, epoch=3)[1] for one in (loader, plain)), strict=True)):
+        image = image[None].copy()
+        for name in named[row]:
+            image = apply[name](image, Draw(indices[row : row + 1], 0))  # none of them draws anything
+        assert np.abs(view - image[0]).max() < 1e-6, named[row]
+    found = {tuple(name for name in names if name != "horizontal_flip") for names in named}
+    assert found == {(), ("solarize",), ("posterize",), ("posterize", "equalize"), ("equalize", "posterize")}
+
+
 def test_a_cell_shows_its_view(recipe, images):
     """The picture of a 12 pixel view has its pixels, eleven times enlarged, somewhere."""
     picture = np.asarray(sheet.sheet(recipe, images, samples=[7], epoch=2))
@@ -69,6 +103,38 @@ def test_a_comparison_has_a_row_an_operation(recipe, images):
     picture = sheet.comparison(recipe, images, sample=3)
     assert 3 <= picture.height / 165 < 4  # crop, flip, colour: what two views share is drawn once
     assert picture.size == sheet.comparison(both, images, sample=3).size
+
+
+CROP = '{{ name = "random_resized_crop", size = {} }}'
+DIFFERENT = f"""[[views]]
+augmentations = [{CROP.format(16)}, {{ name = "horizontal_flip" }}, {{ name = "gaussian_blur", p = 1.0 }}]
+[[views]]
+augmentations = [{CROP.format(16)}, {{ name = "horizontal_flip" }}, {{ name = "gaussian_blur", p = 0.1 }}]
+[[views]]
+count = 2
+augmentations = [{CROP.format(8)}, {{ name = "horizontal_flip" }}]
+"""
+
+
+def test_a_row_of_a_comparison_says_where_its_operation_stands(recipe, images, monkeypatch):
+    told = []
+
+    def drawn(rows, _):
+        told.extend(row[0].caption for row in rows)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(sheet, "drawn", drawn)
+    sheet.comparison(recipe, images)
+    assert told == ["random_resized_crop", "horizontal_flip", "color_distortion"]  # the views have the same list
+    told.clear()
+    before, after = TEXT[: TEXT.index("augmentations")], TEXT[TEXT.index("[data]") :]
+    sheet.comparison(Recipe.parse(before + DIFFERENT + after), images)
+    assert told == [
+        "random_resized_crop, views 1 and 2, 16 pixels",
+        "horizontal_flip, p 0.5 in views 1 to 4, 16 pixels",
+        "gaussian_blur, p 1 in view 1, p 0.1 in view 2, 16 pixels",
+        "random_resized_crop, views 3 and 4, 8 pixels",
+    ]
 
 
 @pytest.mark.parametrize("sample", [-1, 60])

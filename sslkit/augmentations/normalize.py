@@ -38,9 +38,9 @@ class Normalize:
         self.mean = np.asarray(mean, dtype=np.float64)
         self.std = np.asarray(std, dtype=np.float64)
         if not (self.std > 0).all():
-            raise UserError(f"normalize: std must be above 0, is {std}.")
+            raise UserError(f"std: must be above 0, is {std}.")
         if self.mean.ndim == self.std.ndim == 1 and len(self.mean) != len(self.std):
-            raise UserError(f"normalize: mean has {_count(self.mean)} and std {_count(self.std)}; give each one a channel.")
+            raise UserError(f"mean: has {_count(self.mean)}, and std {_count(self.std)}; give each one a channel.")
 
     def __call__(self, images: Images, draw: Draw) -> Images:  # noqa: ARG002 - nothing is random
         """Images (n, h, w, c) in [0, 1] -> all of them normalised, in place."""

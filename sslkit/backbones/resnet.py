@@ -91,7 +91,7 @@ def _family(depth: int, *, selective_kernels: bool) -> Family:
         return SELECTIVE if selective_kernels else BOTTLENECK
     if selective_kernels:
         raise UserError(
-            f"backbone 'resnet': selective kernels need bottlenecks, and depth {depth} has none. "
+            f"selective_kernels: need bottlenecks, and depth {depth} has none. "
             "Use depth 50, 101, 152 or 200, or leave selective_kernels out."
         )
     return BASIC

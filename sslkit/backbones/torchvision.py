@@ -69,7 +69,7 @@ def _check_name(model: str) -> None:
         return
     near = difflib.get_close_matches(model.lower(), known, n=4)
     hint = f"Near: {', '.join(near)}." if near else "All names: torchvision.models.list_models(module=torchvision.models)."
-    raise UserError(f"backbone 'torchvision': no classification model of torchvision is called {model!r}. {hint}")
+    raise UserError(f"model: no classification model of torchvision is called {model!r}. {hint}")
 
 
 def _built(model: str, *, pretrained: bool) -> nn.Module:

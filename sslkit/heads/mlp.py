@@ -42,7 +42,7 @@ class MLP(nn.Module):
         super().__init__()
         if layers == 1 and hidden_dim is not None:
             raise UserError(
-                f"head 'mlp': hidden_dim is {hidden_dim}, but layers = 1 leaves nothing hidden. 'layers' counts the last one "
+                f"hidden_dim: is {hidden_dim}, but layers = 1 leaves nothing hidden. 'layers' counts the last one "
                 "too: use layers = 2 for one hidden layer, or leave hidden_dim out."
             )
         self.out_dim = out_dim

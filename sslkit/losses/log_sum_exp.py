@@ -43,11 +43,13 @@ def log_sum_exp(
             diagonal.
 
     Raises:
-        UserError: a gradient of the gradient is asked for, which the tiles don't have; `dense` does. Or the temperature is a
-            tensor, which would get no gradient.
+        UserError: a gradient of the gradient is asked for, which the tiles don't have; `dense` does. Or the temperature is not
+            above 0, or is a tensor, which would get no gradient.
     """
     if isinstance(temperature, Tensor):
         raise UserError("log_sum_exp: temperature is a tensor, which would get no gradient. Divide the queries by it instead.")
+    if not temperature > 0:  # nan too
+        raise UserError(f"log_sum_exp: temperature must be above 0, is {temperature:g}.")
     if len(queries) * len(keys) <= _WHOLE:
         return dense(queries, keys, temperature=temperature, exclude=exclude, visit=visit)
     with torch.autocast(queries.device.type, enabled=False):

@@ -23,6 +23,7 @@ from sslkit.progress import Reporter
 from sslkit.recipe import Recipe
 from sslkit.results import Result
 from sslkit.sections import Part
+from sslkit.selection import for_last_training, for_selection
 
 BASELINES = ("pixels", "untrained")
 _SPLITS = ("train", "test", "validation")
@@ -175,17 +176,21 @@ class Evaluator:
         self.poll()
         evaluation, rows = build.component(part), self._rows(part, seed)
 
+        validation = self.splits.get(part.options["validation"])
+
         def features(key: str) -> Features:
             return self.cache.features(network, self.splits[part.options[key]], encoder=who, layer=layer)
 
         offered: dict[str, Callable[[], Any]] = {
             "train": lambda: features("train") if rows is None else features("train").rows(rows),
             "test": lambda: features("test"),
-            "validation": lambda: features("validation") if part.options["validation"] else None,
+            "validation": lambda: features("validation") if validation is not None else None,
             "encoder": lambda: network,
             "head": lambda: networks.head,
             "online": lambda: networks.online if layer == "h" else None,
             "images": lambda: Pair(self._chosen(part, seed), self.splits[part.options["test"]]),
+            "selection": lambda: for_selection(self._chosen(part, seed), validation),
+            "final": lambda: for_last_training(self._chosen(part, seed), validation, self.splits[part.options["test"]]),
             "folder": lambda: self.folder,
             "seed": lambda: seed,
         }

@@ -10,10 +10,17 @@ from small import FakeImages, convolutional, tops
 from torch import nn
 from torch.nn import functional as F
 
-from sslkit.errors import UserError
+from sslkit.augmentations.center_crop import CenterCrop
+from sslkit.datasets.joined import Joined
+from sslkit.datasets.shapes import Shapes
+from sslkit.embedding import Split
+from sslkit.errors import DataError, NonFiniteError, UserError
 from sslkit.evaluations.classifier import ClassifierTraining
 from sslkit.evaluations.finetune import FineTune
+from sslkit.evaluations.finetune_grid import FineTuneGrid
 from sslkit.evaluations.rules import Rule, bit_hyperrule
+from sslkit.selection import for_last_training, for_selection
+from sslkit.views import View
 
 
 def literal(encoder, images, *, epochs, base_lr, batch_size):
@@ -109,3 +116,75 @@ def test_mixup_mixes_images_and_labels_in_equal_shares():
 def test_pixels_have_nothing_to_learn():
     with pytest.raises(UserError, match="the encoder has no weights"):
         FineTune()(nn.Flatten().eval(), FakeImages(), 0)
+
+
+class TestGrid:
+    """finetune_grid."""
+
+    parameters = {"steps": 6, "batch_size": 20, "lrs": (0.01, 1.0), "num_lrs": 3, "weight_decays": (1e-3, 1e-2)}  # noqa: RUF012
+
+    def test_the_bounds_are_the_papers(self):
+        grid = FineTuneGrid()
+        assert grid.lrs == pytest.approx([10.0 ** (-4 + k / 2) for k in range(7)])
+        assert grid.weight_decays == pytest.approx([0.0, *(10.0 ** (-6 + k / 2) for k in range(7))])
+
+    def test_takes_the_best_of_all_pairs_and_learns_anew(self):
+        selection, final = FakeImages(n=40, m=30), FakeImages(n=60, m=30)
+        found = dict(FineTuneGrid(**self.parameters, num_weight_decays=1)(convolutional(), selection, final, 0))
+        validation = found["finetune_grid_validation"]
+        assert validation.shape == (3, 2)
+        i, j = np.argwhere(validation == validation.max())[0]
+        assert found["finetune_grid_lr"] == pytest.approx([0.01, 0.1, 1.0][i])
+        assert found["finetune_grid_weight_decay"] == pytest.approx([0.0, 1e-3][j] / found["finetune_grid_lr"])
+        assert found["finetune_grid_validation_top1"] == validation.max()
+        assert len(selection.epochs) == 6 * 3, "six steps are three epochs of two batches"
+        assert len(final.epochs) == 2
+        alone = FineTune(epochs=2, base_lr=1.0)  # another training, but as able
+        assert found["finetune_grid_top1"] == pytest.approx(tops(alone(convolutional(), final, 0))[0][1], abs=0.2)
+
+    def test_a_training_that_diverges_is_not_taken(self):
+        images = FakeImages(n=40, m=30)
+        grid = FineTuneGrid(**{**self.parameters, "lrs": (0.1, 1e30), "num_lrs": 2}, num_weight_decays=0)
+        found = dict(grid(convolutional(), images, images, 0))
+        assert np.isnan(found["finetune_grid_validation"][1, 0])
+        assert found["finetune_grid_lr"] == pytest.approx(0.1)
+        with pytest.raises(NonFiniteError, match="every training of the grid diverged"):
+            FineTuneGrid(**{**self.parameters, "lrs": (1e30, 1e30), "num_lrs": 1}, num_weight_decays=0)(
+                convolutional(), images, images, 0
+            )
+
+    def test_the_momentum_of_batch_norm_follows_the_steps_of_an_epoch(self, monkeypatch):
+        seen = []
+        monkeypatch.setattr(
+            "sslkit.evaluations.finetune_grid.fine_tuned",
+            lambda *_, norm_momentum, **__: seen.append(norm_momentum) or pytest.fail("enough"),
+        )
+        for n, momentum in ((100, 0.1), (10 * 5120, 0.05)):
+            images = FakeImages(n=3)
+            images.train_labels = np.arange(n) % 3
+            with pytest.raises(pytest.fail.Exception):
+                FineTuneGrid()(convolutional(), images, images, 0)
+            assert seen[-1] == pytest.approx(momentum)
+
+
+def test_images_for_choosing_are_held_out_or_a_split_of_their_own():
+    images = Shapes("train", num_images=60, size=6)
+    options = {"view": View([CenterCrop(size=6)]), "seed": 0}
+    train, test = Split(images, "train", **options), Split(Shapes("test", num_images=40, size=6), "test", **options)
+    chosen = for_selection(train, None)
+    sizes = np.bincount(images.labels)
+    assert np.bincount(chosen.test_labels).tolist() == [max(1, round(0.1 * size)) for size in sizes]
+    assert len(chosen.train_labels) + len(chosen.test_labels) == 60
+    assert for_last_training(train, None, test).train is train
+    chosen = for_selection(train, test)
+    assert (chosen.train, chosen.test) == (train, test)
+    both = for_last_training(train, test, test).train.images
+    assert both.labels.tolist() == [*images.labels, *test.images.labels]
+    assert len(both) == 60 + len(test.images)
+    assert (both.read(3) == images.read(3, 1)).all()
+    assert (both.read(61) == test.images.read(1, 1)).all()
+    assert both.sizes(np.array([61, 3])).tolist() == [[6, 6], [6, 6]]
+    other = Shapes("test", num_images=40, size=6)
+    other.classes = ("a",)
+    with pytest.raises(DataError, match="different classes"):
+        Joined(images, other)

@@ -3,6 +3,7 @@
 An evaluation is called with any of these that it declares: `train`, `test` (Features: `h (n, d)`, `labels (n,)`, `classes`),
 `validation` (Features, or None where the recipe names no such split), `encoder` (a copy in eval mode, up to the layer that is
 evaluated), `head`, `online` (the classifier that learnt beside the pretraining), `images` (the splits and how they are seen),
+`selection` (images for choosing settings: training and validation) and `final` (all labelled images and the test images),
 `folder` (for pictures and tables) and `seed`. It gives `(name, value)` pairs, a value being a number, or an array that is kept
 in a file; the framework adds the protocol. Optional: `protocol`, a few words that belong to each number;
 `settings(num_images)`, a dict of what a recipe leaves open and a number depends on; and `check(train, test)`, called before
@@ -21,13 +22,28 @@ registry = Registry(
     one="evaluation",
     builtins={
         "finetune": "sslkit.evaluations.finetune:FineTune",
+        "finetune_grid": "sslkit.evaluations.finetune_grid:FineTuneGrid",
         "knn": "sslkit.evaluations.knn:KNN",
         "linear": "sslkit.evaluations.linear:LinearProbe",
         "linear_cached": "sslkit.evaluations.linear_cached:LinearProbeCached",
         "linear_online": "sslkit.evaluations.linear_online:LinearOnline",
         "probe_transform": "sslkit.evaluations.probe_transform:TransformProbe",
     },
-    calls={"__call__": ("train", "test", "validation", "encoder", "head", "online", "images", "folder", "seed")},
+    calls={
+        "__call__": (
+            "train",
+            "test",
+            "validation",
+            "encoder",
+            "head",
+            "online",
+            "images",
+            "selection",
+            "final",
+            "folder",
+            "seed",
+        )
+    },
     options={
         "train": (str, "train"),
         "test": (str, "test"),

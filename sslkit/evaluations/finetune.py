@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-import torch
 from annotated_types import Ge, Gt
 from torch import nn
 
 from sslkit.errors import UserError
 from sslkit.evaluations.accuracy import Found, accuracies
-from sslkit.evaluations.classifier import Batch, ClassifierTraining
-from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features, labelled_images
-from sslkit.evaluations.frozen import device_of
+from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features
 from sslkit.evaluations.rules import FINETUNE, Rule, bit_hyperrule
-from sslkit.gradient import seed_noise
+from sslkit.evaluations.whole_network import fine_tuned
 
 
 class FineTune:
@@ -84,18 +80,6 @@ class FineTune:
             NonFiniteError: the training diverged.
             UserError: the encoder has nothing to learn.
         """
-        labels = labelled_images(images, "finetune")
-        learning = copy.deepcopy(encoder)
-        if not list(learning.parameters()):
-            raise UserError("finetune: the encoder has no weights; raw pixels can be a baseline of the other evaluations only.")
-
-        def batches(epoch: int, batch_size: int) -> Iterator[Batch]:
-            for x, y in images.train_batches(epoch, batch_size):
-                device = device_of(learning, x)
-                yield x.to(device, memory_format=torch.channels_last), y.to(device)
-
-        seed_noise(seed, "finetune")  # dropout and its like
-        training = ClassifierTraining("finetune", self._rule(len(labels.train)))
-        network = training.fit(batches, num_images=len(labels.train), num_classes=labels.num_classes, encoder=learning)
-        found = training.score(network, (x.to(device_of(learning, x)) for x in images.test_batches(256)), labels.test)
+        rule = self._rule(len(images.train_labels) if images.train_labels is not None else 0)
+        found, labels = fine_tuned(encoder, images, rule=rule, evaluation="finetune", seed=seed)
         return accuracies(found, labels.test, prefix="finetune", num_classes=labels.num_classes)

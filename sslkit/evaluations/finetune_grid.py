@@ -1,0 +1,97 @@
+"""Fine-tuning with a grid: learning rate and weight decay are chosen on validation images, then all images are learnt."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Gt
+from torch import nn
+
+from sslkit.errors import NonFiniteError
+from sslkit.evaluations.accuracy import Found, Guesses, accuracies
+from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features
+from sslkit.evaluations.rules import Rule
+from sslkit.evaluations.whole_network import fine_tuned
+
+Bounds = tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]]
+
+
+class FineTuneGrid:
+    """Fine-tunes the whole network once for each pair of a grid, and with the best pair on all labelled images.
+
+    SGD with Nesterov momentum 0.9, batches of 256, 20,000 steps; learning rates log-spaced in [1e-4, 1e-1]; weight decays
+    log-spaced in [1e-6, 1e-3], divided by the learning rate, and 0; the momentum of batch norm's statistics is
+    max(1 - 10 / s, 0.9) with s steps an epoch; training images cropped and flipped at random, test images seen in the
+    evaluation view (arXiv:2002.05709, appendix B.8). The pair with the best top-1 on the validation images is taken, of equal
+    ones the smaller learning rate, then the smaller decay, and trained anew on training and validation images together.
+
+    The paper does not say how the rate falls; we take the cosine to 0 of its other trainings. From random weights it takes
+    40,000 steps and other bounds: lrs in [1e-3, 1], decays in [1e-5, 10^-1.5].
+
+    Gives `finetune_grid_top1` and what goes with it, `finetune_grid_lr`, `finetune_grid_weight_decay`,
+    `finetune_grid_validation_top1`, and the array `finetune_grid_validation (lrs, decays)`.
+
+    Args:
+        steps: of each training; the grid costs (num_lrs x (num_weight_decays + 1) + 1) times as many.
+        batch_size: images a step.
+        lrs: lowest and highest learning rate, not scaled by the batch.
+        num_lrs: how many.
+        weight_decays: lowest and highest, before they are divided by the learning rate.
+        num_weight_decays: how many; 0 comes beside them.
+    """
+
+    protocol = "the whole network learns; lr and decay chosen on validation"
+
+    def __init__(
+        self,
+        *,
+        steps: Annotated[int, Gt(0)] = 20_000,
+        batch_size: Annotated[int, Gt(0)] = 256,
+        lrs: Bounds = (1e-4, 1e-1),
+        num_lrs: Annotated[int, Gt(0)] = 7,
+        weight_decays: Bounds = (1e-6, 1e-3),
+        num_weight_decays: Annotated[int, Ge(0)] = 7,
+    ) -> None:
+        self.rule = Rule(epochs=0, base_lr=0.0, batch_size=batch_size, steps=steps, scaled=False)
+        self.lrs: list[float] = np.geomspace(*lrs, num_lrs).tolist()
+        self.weight_decays: list[float] = [0.0, *np.geomspace(*weight_decays, num_weight_decays).tolist()]
+
+    def check(self, train: Features, test: Features) -> LabelledPair:
+        """The labels of both splits, if they have them; features may still be of width 0."""
+        return labelled_features(train, test, "finetune_grid")
+
+    def __call__(self, encoder: nn.Module, selection: EvaluationImages, final: EvaluationImages, seed: int) -> Found:
+        """Accuracies on the test images of `final`; the pair is chosen on the test images of `selection`, which validate.
+
+        Raises:
+            DataError: labels are missing.
+            NonFiniteError: every training of the grid diverged, or the last one.
+        """
+        validation = np.full((len(self.lrs), len(self.weight_decays)), np.nan)  # as it stays where a training diverges
+        for i, lr in enumerate(self.lrs):
+            for j, decay in enumerate(self.weight_decays):
+                with contextlib.suppress(NonFiniteError):
+                    validation[i, j] = np.mean(self._trained(encoder, selection, lr, decay, seed=seed)[0].ranks == 0)
+        if np.isnan(validation).all():
+            raise NonFiniteError("finetune_grid: every training of the grid diverged. Lower lrs.")
+        i, j = divmod(int(np.nanargmax(validation)), validation.shape[1])
+        lr, decay = self.lrs[i], self.weight_decays[j]
+        found, labels = self._trained(encoder, final, lr, decay, seed=seed)
+        return [
+            *accuracies(found, labels.test, prefix="finetune_grid", num_classes=labels.num_classes),
+            ("finetune_grid_lr", lr),
+            ("finetune_grid_weight_decay", decay / lr),
+            ("finetune_grid_validation_top1", float(np.nanmax(validation))),
+            ("finetune_grid_validation", validation),
+        ]
+
+    def _trained(
+        self, encoder: nn.Module, images: EvaluationImages, lr: float, decay: float, *, seed: int
+    ) -> tuple[Guesses, LabelledPair]:
+        rule = self.rule.but(base_lr=lr, weight_decay=decay / lr)
+        num_images = 0 if images.train_labels is None else len(images.train_labels)
+        steps_per_epoch = max(1, -(-num_images // rule.batch_size))
+        momentum = min(10 / steps_per_epoch, 0.1)  # torch's is 1 minus the paper's
+        return fine_tuned(encoder, images, rule=rule, evaluation="finetune_grid", seed=seed, norm_momentum=momentum)

@@ -17,6 +17,8 @@ from sslkit.registry import registry_of
 from sslkit.sections import KIND_OF_LIST, KIND_OF_SECTION, SECTIONS, Part, Train
 from sslkit.toml import KeyPath
 
+_MOST_VIEWS = 1000  # of an image; what is far above a method's needs is a slip, and would fill the memory
+
 
 class Check:
     """One pass over a recipe's data that gathers every problem before it raises."""
@@ -126,10 +128,7 @@ class Check:
         if "views" in data and "num_views" in data:
             self._problem(("num_views",), "num_views: belongs to a list that all views share; in [[views]] it is count = 2.")
         if "augmentations" in data:
-            number = data.get("num_views", 2)
-            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-                self._problem(("num_views",), f"num_views: must be a positive integer, is {number!r}.")
-                return ()
+            number = self._count(data.get("num_views", 2), ("num_views",))
             view = self._many(data, "augmentations")
             self._in_place(view, ("augmentations",))
             return (view,) * number
@@ -147,14 +146,17 @@ class Check:
             self._keys_of_view(table, i)
             view = self._many(table, "augmentations", ("views", i))
             self._in_place(view, ("views", i, "augmentations"))
-            count = table.get("count", 1)
-            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-                self._problem(("views", i, "count"), f"views.{i}.count: must be a positive integer, is {count!r}.")
-                continue
-            found += [view] * count
+            found += [view] * self._count(table.get("count", 1), ("views", i, "count"))
         if not tables:
             self._problem(("views",), "views: must hold at least one view.")
         return tuple(found)
+
+    def _count(self, number: Any, path: tuple[str | int, ...]) -> int:
+        """How many views; none where that is wrong."""
+        if isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= _MOST_VIEWS:
+            return number
+        self._problem(path, f"{'.'.join(map(str, path))}: must be a whole number from 1 to {_MOST_VIEWS}, is {number!r}.")
+        return 0
 
     def _keys_of_view(self, table: Mapping[str, Any], i: int) -> None:
         """A key that is none of a view's is named; what is missing may be what it was meant to be."""

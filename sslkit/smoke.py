@@ -48,16 +48,16 @@ def shrunk(recipe: Recipe) -> Recipe:
 
 
 def _shorter(part: Part) -> Part:
-    """An evaluation whose `epochs` is 1 and whose `k` fits the few images; those names mean the same everywhere."""
+    """An evaluation of one epoch, or few steps, whose `k` fits the few images; those names mean the same everywhere."""
     parameters = {key: _fewer(key, value) for key, value in part.parameters.items()}
     labels = part.options["labels_per_class"]
     return dataclasses.replace(
-        part, parameters=parameters, options={**part.options, "labels_per_class": labels and 1, "every_epochs": 1}
+        part, parameters=parameters, options={**part.options, "labels_per_class": labels and 1, "every_epochs": 1, "repeats": 1}
     )
 
 
 def _fewer(key: str, value: Any) -> Any:
-    if key == "epochs":
+    if key in ("epochs", "steps"):
         return 1
     numbers = value if isinstance(value, tuple) else (value,)
     if key != "k" or not all(isinstance(one, int) for one in numbers):

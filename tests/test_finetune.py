@@ -81,8 +81,7 @@ def test_bit_hyperrule():
         "base_lr": 0.003, "batch_size": 512, "weight_decay": 0.0, "nesterov": False,
         "drops": [0.3, 0.6, 0.9], "scaled": False, "steps": 500,
     }  # fmt: skip
-    with pytest.raises(UserError, match="number of steps of its own"):
-        FineTune(protocol="bit", epochs=3)
+    assert FineTune(protocol="bit", epochs=3).settings(100).items() >= {"epochs": 3, "base_lr": 0.003}.items()
 
 
 def test_bit_takes_its_steps():

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt
 from torch import nn
 
-from sslkit.errors import UserError
 from sslkit.evaluations.accuracy import Found, accuracies
 from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features
 from sslkit.evaluations.rules import FINETUNE, Rule, bit_hyperrule
@@ -40,7 +39,7 @@ class FineTune:
 
     Args:
         protocol: whose settings; those given beside it take the place of its own.
-        epochs: passes over the training images; 30 in "simclr". BiT's own number of steps leaves no room for it.
+        epochs: passes over the training images; 30 in "simclr"; in "bit" in place of its number of steps.
         base_lr: learning rate for a batch of 256; 0.05 in "simclr".
         batch_size: images a step, 256 in "simclr"; all of them where they are fewer.
         weight_decay: of all weights; 0 in both.
@@ -55,8 +54,6 @@ class FineTune:
         batch_size: Annotated[int, Gt(0)] | None = None,
         weight_decay: Annotated[float, Ge(0)] | None = None,
     ) -> None:
-        if protocol == "bit" and epochs is not None:
-            raise UserError('epochs: protocol = "bit" has a number of steps of its own; leave epochs out.')
         self.protocol = "the whole network learns"
         self._of_size: Callable[[int], Rule] = bit_hyperrule if protocol == "bit" else lambda _: FINETUNE
         self._given = {"epochs": epochs, "base_lr": base_lr, "batch_size": batch_size, "weight_decay": weight_decay}
@@ -66,7 +63,8 @@ class FineTune:
         return self._rule(num_images).settings
 
     def _rule(self, num_images: int) -> Rule:
-        return self._of_size(num_images).but(**self._given)
+        rule = self._of_size(num_images).but(**self._given)
+        return rule if self._given["epochs"] is None else rule._replace(steps=None)
 
     def check(self, train: Features, test: Features) -> LabelledPair:
         """The labels of both splits, if they have them; features may still be of width 0."""

@@ -158,6 +158,37 @@ def embed(
 
 
 @app.command()
+def transfer(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    *,
+    data: Annotated[list[str], typer.Option(help="A folder of images, or a dataset as a recipe names it; may be repeated.")],
+    rows: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--row", help="linear, finetune or random; may be repeated. By default linear: the others cost days."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of each fine-tuning; from random weights twice as many.")] = 20_000,
+    grid: Annotated[int, typer.Option(min=1, help="Learning rates, and weight decays beside 0, to choose from.")] = 7,
+    train: Annotated[str, typer.Option(help="The split that is learnt.")] = "train",
+    validation: Annotated[str, typer.Option(help="The split that settings are chosen on.")] = "val",
+    test: Annotated[str, typer.Option(help="The split that the numbers are from.")] = "test",
+) -> None:
+    """Evaluate the encoder of a run on other data sets, as in the paper's table 8."""
+    asked = rows or ["linear"]
+    for row in asked:
+        if row not in ("linear", "finetune", "random"):
+            raise UserError(f"--row: must be linear, finetune or random, is {row!r}.")
+    from sslkit.progress import reporter
+    from sslkit.table import transfer_table
+    from sslkit.transfer import Plan
+    from sslkit.transfer import transfer as start
+
+    plan = Plan(tuple(dict.fromkeys(asked)), steps, grid, train, validation, test)  # type: ignore[arg-type]
+    console = _console()
+    columns = start(folder, data, plan=plan, report=reporter(console))
+    console.print(transfer_table(columns, title=str(folder)))
+
+
+@app.command()
 def check(recipe: RecipeName, overrides: Set = None) -> None:
     """Say everything that is wrong with a recipe."""
     path, checked = _recipe(recipe, overrides)

@@ -8,6 +8,8 @@ from typing import Any
 from rich.table import Table
 
 _TITLES = {"pixels": "raw pixels", "untrained": "untrained", "trained": "trained"}
+_METRICS = {"top1": "top-1", "mean_per_class": "mean per class", "map": "11-point mAP"}
+_ROWS = {"linear": "linear", "finetune": "fine-tuned", "random": "random init"}
 _SHOWN_APART = (
     "evaluation",
     "law",
@@ -62,3 +64,14 @@ def _caption(results: Sequence[Mapping[str, Any]], *, last: int) -> str:
 def _operation(section: Mapping[str, Any]) -> str:
     parameters = [f"{key} {_short(value)}" for key, value in section.items() if key not in ("name", "p")]
     return " ".join([section["name"], *parameters])
+
+
+def transfer_table(columns: Sequence[Any], *, title: str) -> Table:
+    """One row a way of transfer, one column a data set, in the shape of the paper's table 8."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for column in columns:
+        table.add_column(f"{column.name}\n{_METRICS[column.metric]}", justify="right")
+    for row in columns[0].values if columns else ():
+        table.add_row(_ROWS[row], *(f"{column.values[row]:.4f}" for column in columns))
+    return table

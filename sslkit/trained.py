@@ -13,6 +13,7 @@ from sslkit.encoder import Transform, load_encoder
 from sslkit.errors import UserError
 from sslkit.folder import RunFolder
 from sslkit.recipe import Recipe
+from sslkit.toml_writer import inline
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,4 @@ def dataset(text: str) -> str:
             f"--data {text}: there is no such folder. Give a folder of images with one folder a class, or a dataset as a "
             f'recipe names it: --data \'{{ name = "cifar10", root = "data" }}\'.'
         )
-    return f'data={{ name = "image_folder", root = {_quoted(text)} }}'
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return "data=" + inline({"name": "image_folder", "root": text})

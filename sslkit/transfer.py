@@ -1,0 +1,140 @@
+"""Transfer: how good the encoder of a run is on other data sets, by the protocol of the paper's table 8."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from sslkit import build
+from sslkit.checkpoint import write
+from sslkit.datasets.stand_in import skipped
+from sslkit.errors import DataError, UserError
+from sslkit.evaluate import Evaluator
+from sslkit.progress import Reporter
+from sslkit.recipe import Recipe
+from sslkit.results import Result
+from sslkit.signals import StopRequest, stop_request
+from sslkit.toml_writer import inline
+from sslkit.trained import Trained, dataset
+
+Row = Literal["linear", "finetune", "random"]
+
+
+class Plan(NamedTuple):
+    """What is done on each data set (arXiv:2002.05709, appendix B.8).
+
+    Args:
+        rows: "linear", logistic regression on h; "finetune", with a grid; "random", the same from random weights.
+        steps: of each fine-tuning; from random weights twice as many.
+        grid: learning rates, and weight decays beside 0, that are tried.
+        train: the split that is learnt.
+        validation: the split on which settings are chosen; where a data set has none of the name, a tenth of each class.
+        test: the split that the numbers are from.
+    """
+
+    rows: tuple[Row, ...] = ("linear",)
+    steps: int = 20_000
+    grid: int = 7
+    train: str = "train"
+    validation: str = "val"
+    test: str = "test"
+
+    def sections(self, *, validation: bool) -> dict[Row, dict[str, Any]]:
+        """The evaluation of each row, as a recipe has it."""
+        splits = {"train": self.train, "test": self.test, **({"validation": self.validation} if validation else {})}
+        grid = {"name": "finetune_grid", "num_lrs": self.grid, "num_weight_decays": self.grid, **splits}
+        of_random = {"lrs": [1e-3, 1.0], "weight_decays": [1e-5, 10**-1.5], "baselines": ["untrained"]}
+        found: dict[Row, dict[str, Any]] = {
+            "linear": {"name": "logistic", **splits},
+            "finetune": {**grid, "steps": self.steps},
+            "random": {**grid, "steps": 2 * self.steps, **of_random},
+        }
+        return {row: found[row] for row in self.rows}
+
+
+class Column(NamedTuple):
+    """One data set: its name, the metric by which it is judged, the number of each row, and all results."""
+
+    name: str
+    metric: str
+    values: dict[Row, float]
+    results: list[Result]
+
+
+def transfer(folder: Path, data: Sequence[str], *, plan: Plan, report: Reporter) -> list[Column]:
+    """Evaluate the encoder of a run on data sets, and keep all that was found in `transfer.json` of its folder.
+
+    Images are seen as in the paper: the shorter side resized to that of the encoder's view, and the centre cut out.
+
+    Args:
+        folder: a finished run.
+        data: each a folder of images, or a dataset as a recipe names it.
+        plan: what is done.
+        report: where progress is shown.
+
+    Raises:
+        DataError: a data set is not there, or has too few images or labels; what came before it is kept.
+    """
+    columns: list[Column] = []
+    with stop_request() as stop:
+        for name, text in zip(_names(data), data, strict=True):
+            report.say(f"transfer to {name}")
+            try:
+                columns.append(_column(folder, name, text, plan=plan, report=report, stop=stop))
+            except UserError as error:
+                raise type(error)(f"--data {text}: {error}") from error
+            content = [{"data": column.name, "metric": column.metric, "results": column.results} for column in columns]
+            write(folder / "transfer.json", (json.dumps(content, indent=1) + "\n").encode())
+    return columns
+
+
+def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter, stop: StopRequest) -> Column:
+    size = Trained.load(folder).transform.view.size
+    view = "evaluation_augmentations=" + inline([{"name": "center_crop", "size": size, "fraction": 1.0}])
+    run = Trained.load(folder, [dataset(text), view])
+    images = cache(partial(build.images, run.recipe))
+    validation = _has(images, plan.validation)
+    if not validation:
+        report.say(f"{name}: has no split {plan.validation!r}; a tenth of each class of {plan.train!r} validates")
+    sections = plan.sections(validation=validation)
+    overrides = [dataset(text), view, f"evaluate={inline(list(sections.values()))}"]
+    recipe = Recipe.load(run.folder.resolved, overrides)
+    evaluator = Evaluator(recipe, images, folder=folder / "transfer" / name, report=report, poll=stop.poll)
+    of_trained = [part for part in recipe.evaluate if not part.options["baselines"]]
+    results = evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=of_trained)
+    if "random" in sections:
+        results += evaluator.baselines(in_channels=run.transform.channels)
+    for line in skipped(split.images for split in evaluator.splits.values()):
+        report.say(line)
+    metric = getattr(images(plan.train), "metric", "top1")
+    return Column(name, metric, {row: _value(results, row, metric) for row in sections}, results)
+
+
+def _value(results: Sequence[Result], row: Row, metric: str) -> float:
+    """The number of a row; where all classes are equally large, top-1 is the mean per class."""
+    prefix, encoder = ("logistic" if row == "linear" else "finetune_grid"), ("untrained" if row == "random" else "trained")
+    found = {one["name"]: one["value"] for one in results if one["encoder"] == encoder}
+    own = f"{prefix}_{metric}"
+    value: float = found[own if own in found else f"{prefix}_top1"]
+    return value
+
+
+def _has(images: Callable[[str], Any], split: str) -> bool:
+    try:
+        images(split)
+    except DataError:
+        return False
+    return True
+
+
+def _names(data: Sequence[str]) -> list[str]:
+    """A name a data set: its folder's or its own, with a number where two have the same."""
+    names: list[str] = []
+    for text in data:
+        name = Path(text).resolve().name if Path(text).is_dir() else text.split('name = "')[-1].partition('"')[0]
+        same = sum(one.partition("-")[0] == name for one in names)
+        names.append(f"{name}-{same + 1}" if same else name)
+    return names

@@ -49,9 +49,13 @@ if TYPE_CHECKING:
     from sslkit.errors import SslkitError as SslkitError
     from sslkit.errors import UserError as UserError
     from sslkit.evaluations.features import Features as Features
+    from sslkit.evaluations.finetune import FineTune as FineTune
+    from sslkit.evaluations.finetune_grid import FineTuneGrid as FineTuneGrid
     from sslkit.evaluations.knn import KNN as KNN
     from sslkit.evaluations.linear import LinearProbe as LinearProbe
     from sslkit.evaluations.linear_cached import LinearProbeCached as LinearProbeCached
+    from sslkit.evaluations.linear_online import LinearOnline as LinearOnline
+    from sslkit.evaluations.probe_transform import TransformProbe as TransformProbe
     from sslkit.heads.identity import Identity as Identity
     from sslkit.heads.linear import LinearHead as LinearHead
     from sslkit.heads.mlp import MLP as MLP
@@ -91,6 +95,8 @@ _PUBLIC = {
     "Equalize": "sslkit.augmentations.equalize",
     "FashionMNIST": "sslkit.datasets.fashion_mnist",
     "Features": "sslkit.evaluations.features",
+    "FineTune": "sslkit.evaluations.finetune",
+    "FineTuneGrid": "sslkit.evaluations.finetune_grid",
     "GaussianBlur": "sslkit.augmentations.gaussian_blur",
     "GaussianNoise": "sslkit.augmentations.gaussian_noise",
     "Grayscale": "sslkit.augmentations.grayscale",
@@ -101,6 +107,7 @@ _PUBLIC = {
     "KNN": "sslkit.evaluations.knn",
     "LARS": "sslkit.optimizers.lars",
     "LinearHead": "sslkit.heads.linear",
+    "LinearOnline": "sslkit.evaluations.linear_online",
     "LinearProbe": "sslkit.evaluations.linear",
     "LinearProbeCached": "sslkit.evaluations.linear_cached",
     "Loader": "sslkit.loader",
@@ -129,6 +136,7 @@ _PUBLIC = {
     "SslkitError": "sslkit.errors",
     "SupCon": "sslkit.losses.sup_con",
     "Torchvision": "sslkit.backbones.torchvision",
+    "TransformProbe": "sslkit.evaluations.probe_transform",
     "UserError": "sslkit.errors",
     "VerticalFlip": "sslkit.augmentations.vertical_flip",
     "View": "sslkit.views",

@@ -177,6 +177,9 @@ class FakeImages:
         for first in range(0, len(self.test), batch_size):
             yield torch.from_numpy(self.test[first : first + batch_size])
 
+    def test_pairs(self, rows, batch_size):
+        raise NotImplementedError
+
 
 def convolutional():
     torch.manual_seed(0)

@@ -11,6 +11,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from sslkit.errors import DataError
+from sslkit.evaluations.blocks import blocks
 
 Labels = Int64[np.ndarray, " n"]
 MultiLabels = Int64[np.ndarray, "n c"]  # 1 where the class is in the image, 0 where it is not, -1 where that can't be told
@@ -79,6 +80,12 @@ class EvaluationImages(Protocol):
     def test_batches(self, batch_size: int) -> Iterator[Tensor]:
         """Images as they are seen in evaluation, in the split's order."""
 
+    def test_pairs(self, rows: Int64[np.ndarray, " k"], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Two views of some test images, in this order, each cropped and flipped at random like training images.
+
+        A pure function of the run's seed and the rows.
+        """
+
 
 class LabelledPair(NamedTuple):
     """The labels of both splits, and how many classes they are drawn from."""
@@ -99,7 +106,7 @@ def require_labels(features: Features, evaluation: str) -> Labels:
 
 def require_finite(features: Features, evaluation: str) -> None:
     """Raise DataError, with the number of rows that are wrong, if a split's features hold a NaN or an infinity."""
-    num_wrong = int(np.count_nonzero(~np.isfinite(features.h).all(axis=1)))
+    num_wrong = sum(int(np.count_nonzero(~np.isfinite(block).all(axis=1))) for block in blocks(features.h))
     if num_wrong:
         raise DataError(
             f"evaluate: {num_wrong} of the {len(features.h)} rows of features of the split {features.split!r} are not "

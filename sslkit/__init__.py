@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from sslkit.errors import SslkitError as SslkitError
     from sslkit.errors import UserError as UserError
     from sslkit.evaluations.features import Features as Features
+    from sslkit.evaluations.health import Health as Health
     from sslkit.evaluations.knn import KNN as KNN
     from sslkit.evaluations.linear import LinearProbe as LinearProbe
     from sslkit.evaluations.linear_cached import LinearProbeCached as LinearProbeCached
@@ -94,6 +95,7 @@ _PUBLIC = {
     "GaussianBlur": "sslkit.augmentations.gaussian_blur",
     "GaussianNoise": "sslkit.augmentations.gaussian_noise",
     "Grayscale": "sslkit.augmentations.grayscale",
+    "Health": "sslkit.evaluations.health",
     "HorizontalFlip": "sslkit.augmentations.horizontal_flip",
     "Identity": "sslkit.heads.identity",
     "ImageFolder": "sslkit.datasets.image_folder",

@@ -19,6 +19,7 @@ registry = Registry(
     kind="evaluations",
     one="evaluation",
     builtins={
+        "health": "sslkit.evaluations.health:Health",
         "knn": "sslkit.evaluations.knn:KNN",
         "linear": "sslkit.evaluations.linear:LinearProbe",
         "linear_cached": "sslkit.evaluations.linear_cached:LinearProbeCached",

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import torch
 from annotated_types import Ge, Gt
-from jaxtyping import Float32
-from torch import Tensor, nn
+from torch import nn
 
-from sslkit.errors import UserError
 from sslkit.evaluations.accuracy import Found, accuracies
+from sslkit.evaluations.encoding import encode, require_frozen
 from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features, labelled_images
 from sslkit.evaluations.probe import Batch, ProbeTraining
 
@@ -63,23 +61,14 @@ class LinearProbe:
             UserError: the encoder is in training mode.
         """
         labels = labelled_images(images, "linear")
-        if any(module.training for module in encoder.modules()):
-            raise UserError("linear: the encoder is in training mode, so its batch norm would move. Call encoder.eval() first.")
+        require_frozen(encoder, "linear")
 
         def batches(epoch: int, batch_size: int) -> Iterator[Batch]:
             for x, y in images.train_batches(epoch, batch_size):
-                h = _encode(encoder, x)
+                h = encode(encoder, x)
                 yield h, y.to(h.device)
 
         classifier = self.training.fit(batches, num_images=len(labels.train), num_classes=labels.num_classes)
-        seen = (_encode(encoder, x) for x in images.test_batches(self.training.batch_size))
+        seen = (encode(encoder, x) for x in images.test_batches(self.training.batch_size))
         found = self.training.score(classifier, seen, labels.test)
         return accuracies(found, labels.test, prefix="linear", num_classes=labels.num_classes)
-
-
-@torch.no_grad()
-def _encode(encoder: nn.Module, x: Float32[Tensor, "b c h w"]) -> Float32[Tensor, "b d"]:
-    """Representations, computed where the encoder's weights are, in the layout in which convolutions are fastest."""
-    device = next((parameter.device for parameter in encoder.parameters()), x.device)
-    h: Tensor = encoder(x.to(device, memory_format=torch.channels_last))
-    return h

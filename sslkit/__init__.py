@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from sslkit.evaluations.knn import KNN as KNN
     from sslkit.evaluations.linear import LinearProbe as LinearProbe
     from sslkit.evaluations.linear_cached import LinearProbeCached as LinearProbeCached
+    from sslkit.evaluations.neighbours_picture import NeighboursPicture as NeighboursPicture
     from sslkit.heads.identity import Identity as Identity
     from sslkit.heads.linear import LinearHead as LinearHead
     from sslkit.heads.mlp import MLP as MLP
@@ -112,6 +113,7 @@ _PUBLIC = {
     "MotionBlur": "sslkit.augmentations.motion_blur",
     "NTLogistic": "sslkit.losses.nt_logistic",
     "NTXent": "sslkit.losses.nt_xent",
+    "NeighboursPicture": "sslkit.evaluations.neighbours_picture",
     "Normalize": "sslkit.augmentations.normalize",
     "OneOf": "sslkit.augmentations.one_of",
     "Plan": "sslkit.loader",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor, nn
 
 from sslkit.augmentations.horizontal_flip import HorizontalFlip
@@ -97,6 +97,14 @@ class Pair:
     def test_pairs(self, rows: Int64[np.ndarray, " k"], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Two augmented views of some test images."""
         return self.test.pairs(rows, batch_size)
+
+    def train_image(self, row: int) -> UInt8[np.ndarray, "h w c"]:
+        """An original of the training split, as it is stored."""
+        return self.train.images.read(row, 1)
+
+    def test_image(self, row: int) -> UInt8[np.ndarray, "h w c"]:
+        """An original of the test split."""
+        return self.test.images.read(row, 1)
 
 
 def embed(

@@ -3,7 +3,8 @@
 An evaluation is called with any of these that it declares: `train`, `test` (Features: `h (n, d)`, `labels (n,)`, `classes`),
 `validation` (Features, or None where the recipe names no such split), `encoder` (a copy in eval mode, up to the layer that is
 evaluated), `head`, `images` (the splits and how they are seen), `folder` (for pictures and tables) and `seed`. It gives
-`(name, value)` pairs, a value being a number, or an array that is kept in a file; the framework adds the protocol. Optional:
+`(name, value)` pairs, a value being a number, or an array that is kept in a file, and none if it only draws; the framework adds
+the protocol. Optional:
 `protocol`, a few words that belong to each number, and `check(train, test)`, called before training with features of width 0,
 so that missing labels cost no training.
 """
@@ -23,6 +24,7 @@ registry = Registry(
         "knn": "sslkit.evaluations.knn:KNN",
         "linear": "sslkit.evaluations.linear:LinearProbe",
         "linear_cached": "sslkit.evaluations.linear_cached:LinearProbeCached",
+        "neighbours_picture": "sslkit.evaluations.neighbours_picture:NeighboursPicture",
     },
     calls={"__call__": ("train", "test", "validation", "encoder", "head", "images", "folder", "seed")},
     options={

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from sslkit.errors import DataError
@@ -86,6 +86,12 @@ class EvaluationImages(Protocol):
         A pure function of the run's seed and the rows.
         """
 
+    def train_image(self, row: int) -> UInt8[np.ndarray, "h w c"]:
+        """The original of a row of the training features, at its own size; c is 1 or 3."""
+
+    def test_image(self, row: int) -> UInt8[np.ndarray, "h w c"]:
+        """The original of a row of the test features."""
+
 
 class LabelledPair(NamedTuple):
     """The labels of both splits, and how many classes they are drawn from."""
@@ -114,6 +120,15 @@ def require_finite(features: Features, evaluation: str) -> None:
         )
 
 
+def require_same_classes(train: Features, test: Features, evaluation: str) -> None:
+    """Raise DataError if both splits name their classes, and not alike."""
+    if train.classes is not None and test.classes is not None and train.classes != test.classes:
+        raise DataError(
+            f"evaluate: the splits {train.split!r} and {test.split!r} have different classes "
+            f"({_shown(train.classes)} and {_shown(test.classes)}), and {evaluation!r} needs the same in both."
+        )
+
+
 def labelled_features(train: Features, test: Features, evaluation: str) -> LabelledPair:
     """The labels of two splits whose features are fit to be compared.
 
@@ -122,11 +137,7 @@ def labelled_features(train: Features, test: Features, evaluation: str) -> Label
     """
     assert train.h.shape[1] == test.h.shape[1], "both splits come from one encoder"
     pair = require_labels(train, evaluation), require_labels(test, evaluation)
-    if train.classes is not None and test.classes is not None and train.classes != test.classes:
-        raise DataError(
-            f"evaluate: the splits {train.split!r} and {test.split!r} have different classes "
-            f"({_shown(train.classes)} and {_shown(test.classes)}), and {evaluation!r} needs the same in both."
-        )
+    require_same_classes(train, test, evaluation)
     for features in (train, test):
         require_finite(features, evaluation)
     return _pair(*pair, train.classes or test.classes, evaluation)

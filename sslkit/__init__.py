@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from sslkit.evaluations.knn import KNN as KNN
     from sslkit.evaluations.linear import LinearProbe as LinearProbe
     from sslkit.evaluations.linear_cached import LinearProbeCached as LinearProbeCached
+    from sslkit.evaluations.map_picture import MapPicture as MapPicture
     from sslkit.evaluations.neighbours_picture import NeighboursPicture as NeighboursPicture
     from sslkit.heads.identity import Identity as Identity
     from sslkit.heads.linear import LinearHead as LinearHead
@@ -109,6 +110,7 @@ _PUBLIC = {
     "Loader": "sslkit.loader",
     "MLP": "sslkit.heads.mlp",
     "MNIST": "sslkit.datasets.mnist",
+    "MapPicture": "sslkit.evaluations.map_picture",
     "Margin": "sslkit.losses.margin",
     "MotionBlur": "sslkit.augmentations.motion_blur",
     "NTLogistic": "sslkit.losses.nt_logistic",

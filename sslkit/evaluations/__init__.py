@@ -24,6 +24,7 @@ registry = Registry(
         "knn": "sslkit.evaluations.knn:KNN",
         "linear": "sslkit.evaluations.linear:LinearProbe",
         "linear_cached": "sslkit.evaluations.linear_cached:LinearProbeCached",
+        "map_picture": "sslkit.evaluations.map_picture:MapPicture",
         "neighbours_picture": "sslkit.evaluations.neighbours_picture:NeighboursPicture",
     },
     calls={"__call__": ("train", "test", "validation", "encoder", "head", "images", "folder", "seed")},

@@ -45,11 +45,11 @@ class Health:
     them; but where both the images and the dimensions are more than 8192, `rankme` looks at the sampled ones too, and can't
     exceed their number. Sums are in float64, and features may be a memory map of any length.
 
-    Where we differ: the papers look at features of training images, the first at 25,600 of them; here it is `test`, which may
-    be set to any split. x1 and x2 are two random crops, flipped with probability 0.5 (`random_resized_crop` and
-    `horizontal_flip` with their defaults, at the size of the evaluation view, and then what that view does after its crop), so
-    that encoders that were trained with other views compare; the paper takes the views of training. `dead_dimensions` has no
-    source. RankMe compares runs of one method, says its paper, and methods only where all else is equal.
+    Where we differ: RankMe's paper takes 25,600 training images, and z where it says embeddings; here it is h of `test`, or of
+    whatever split and layer the recipe names. x1 and x2 are two random crops, flipped with probability 0.5
+    (`random_resized_crop` and `horizontal_flip` with their defaults, at the size of the evaluation view, and then what that
+    view does after its crop), whatever the encoder was trained with, so that encoders compare; the paper takes pairs as in
+    training. `dead_dimensions` has no source. RankMe is for comparing runs of one method, says its paper.
 
     Args:
         num_sampled: images for `uniformity`, which compares all pairs of them, and `alignment`, which embeds two views of each;

@@ -51,10 +51,13 @@ if TYPE_CHECKING:
     from sslkit.evaluations.features import Features as Features
     from sslkit.evaluations.finetune import FineTune as FineTune
     from sslkit.evaluations.finetune_grid import FineTuneGrid as FineTuneGrid
+    from sslkit.evaluations.health import Health as Health
     from sslkit.evaluations.knn import KNN as KNN
     from sslkit.evaluations.linear import LinearProbe as LinearProbe
     from sslkit.evaluations.linear_cached import LinearProbeCached as LinearProbeCached
     from sslkit.evaluations.linear_online import LinearOnline as LinearOnline
+    from sslkit.evaluations.map_picture import MapPicture as MapPicture
+    from sslkit.evaluations.neighbours_picture import NeighboursPicture as NeighboursPicture
     from sslkit.evaluations.probe_transform import TransformProbe as TransformProbe
     from sslkit.heads.identity import Identity as Identity
     from sslkit.heads.linear import LinearHead as LinearHead
@@ -100,6 +103,7 @@ _PUBLIC = {
     "GaussianBlur": "sslkit.augmentations.gaussian_blur",
     "GaussianNoise": "sslkit.augmentations.gaussian_noise",
     "Grayscale": "sslkit.augmentations.grayscale",
+    "Health": "sslkit.evaluations.health",
     "HorizontalFlip": "sslkit.augmentations.horizontal_flip",
     "Identity": "sslkit.heads.identity",
     "ImageFolder": "sslkit.datasets.image_folder",
@@ -113,10 +117,12 @@ _PUBLIC = {
     "Loader": "sslkit.loader",
     "MLP": "sslkit.heads.mlp",
     "MNIST": "sslkit.datasets.mnist",
+    "MapPicture": "sslkit.evaluations.map_picture",
     "Margin": "sslkit.losses.margin",
     "MotionBlur": "sslkit.augmentations.motion_blur",
     "NTLogistic": "sslkit.losses.nt_logistic",
     "NTXent": "sslkit.losses.nt_xent",
+    "NeighboursPicture": "sslkit.evaluations.neighbours_picture",
     "Normalize": "sslkit.augmentations.normalize",
     "OneOf": "sslkit.augmentations.one_of",
     "Plan": "sslkit.loader",

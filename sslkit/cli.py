@@ -111,7 +111,7 @@ def run(
 
     folder = start(checked, output or Path("runs") / checked.name, report=report, text=path.read_text("utf-8"), fresh=fresh)
     results = folder.read_results()[0]
-    console.print(results_table(results, title=checked.name) if results else "the recipe asks for no evaluation")
+    console.print(results_table(results, title=checked.name) if results else "the recipe asks for no number")
     report.say(f"run folder: {folder.path}")
 
 

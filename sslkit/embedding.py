@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor, nn
 
 from sslkit.augmentations.horizontal_flip import HorizontalFlip
 from sslkit.augmentations.random_resized_crop import RandomResizedCrop
 from sslkit.datasets.images import Images
+from sslkit.datasets.subset import Subset
 from sslkit.evaluations.features import Features
 from sslkit.features_file import read_features, write_features
 from sslkit.loader import Loader, Plan
@@ -43,14 +44,27 @@ class Split:
 
     def augmented_batches(self, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The images shuffled, cropped and flipped at random (arXiv:2002.05709, B.6), with their labels; the tail too."""
-        view = View([RandomResizedCrop(size=self.view.size), HorizontalFlip()])
         plan = Plan(len(self.images), min(batch_size, len(self.images)), self.seed, shuffle=True, keep_tail=True)
-        loader = Loader(self.images, [view], plan=plan, workers=self.workers, label="probe")
+        loader = Loader(self.images, [self._random_view()], plan=plan, workers=self.workers, label="probe")
         first = epoch * plan.batches_per_epoch
         for batch in loader.batches(first, first + plan.batches_per_epoch):
             assert batch.labels is not None
             self.poll()
             yield batch.views[0], batch.labels
+
+    def pairs(self, rows: Int64[np.ndarray, " k"], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Two views of some images, in this order, each cropped and flipped at random as above."""
+        plan = Plan(len(rows), min(batch_size, len(rows)), self.seed, shuffle=False)
+        views = [self._random_view(), self._random_view()]
+        loader = Loader(Subset(self.images, rows), views, plan=plan, workers=self.workers, label="pairs")
+        for batch in loader.batches(0, plan.batches_per_epoch):
+            self.poll()
+            yield batch.views[0], batch.views[1]
+
+    def _random_view(self) -> View:
+        """A random crop and flip, then all that the evaluation view does to its own crop, such as `normalize`."""
+        rest = [(one.address.partition("#")[0], one.apply, one.p) for one in self.view.operations]
+        return View([RandomResizedCrop(size=self.view.size), HorizontalFlip(), *rest])
 
 
 class Pair:
@@ -79,6 +93,18 @@ class Pair:
     def test_batches(self, batch_size: int) -> Iterator[Tensor]:
         """Test images in order."""
         return self.test.batches(batch_size)
+
+    def test_pairs(self, rows: Int64[np.ndarray, " k"], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Two augmented views of some test images."""
+        return self.test.pairs(rows, batch_size)
+
+    def train_image(self, row: int) -> UInt8[np.ndarray, "h w c"]:
+        """An original of the training split, as it is stored."""
+        return self.train.images.read(row, 1)
+
+    def test_image(self, row: int) -> UInt8[np.ndarray, "h w c"]:
+        """An original of the test split."""
+        return self.test.images.read(row, 1)
 
 
 def embed(

@@ -43,7 +43,8 @@ class Evaluator:
     Args:
         recipe: its `evaluate` sections say what is evaluated.
         images: split name -> images; the dataset of the recipe, or a stand-in.
-        folder: where features are kept, and evaluations leave pictures and tables.
+        folder: where features are kept, and evaluations leave pictures and tables; those of a baseline, or of another layer
+            than h, in a folder of its own below it, such as `untrained` or `z`.
         report: where progress is shown.
         poll: called between batches; it stops the work by raising.
 
@@ -191,7 +192,7 @@ class Evaluator:
             "images": lambda: Pair(self._chosen(part, seed), self.splits[part.options["test"]]),
             "selection": lambda: for_selection(self._chosen(part, seed), validation),
             "final": lambda: for_last_training(self._chosen(part, seed), validation, self.splits[part.options["test"]]),
-            "folder": lambda: self.folder,
+            "folder": lambda: _place(self.folder, who, layer),
             "seed": lambda: seed,
         }
         called = signatures.written(type(evaluation), "__call__")
@@ -221,6 +222,11 @@ class Evaluator:
             "seed": self.recipe.train.seed,
             "recipe": self.recipe.digest(),
         }
+
+
+def _place(folder: Path, who: str, layer: str) -> Path:
+    """Where pictures go: those of h of the trained encoder into the folder itself, others into one of their own below it."""
+    return folder.joinpath(*(word for word in (who, layer) if word not in ("trained", "h")))
 
 
 def _which(data: Part) -> dict[str, Any]:

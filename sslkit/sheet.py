@@ -17,7 +17,7 @@ from sslkit.augmentations.one_of import OneOf
 from sslkit.datasets.images import Images
 from sslkit.draws import Draw, Draws
 from sslkit.errors import UserError
-from sslkit.grid import Cell, drawn
+from sslkit.grid import Cell, drawn, fitted
 from sslkit.loader import Loader, Plan
 from sslkit.recipe import Recipe
 from sslkit.shared_operations import shared_operations
@@ -47,7 +47,7 @@ def sheet(recipe: Recipe, images: Images, *, samples: Sequence[int] = (), epoch:
     captions = [[", ".join(names) for names in applied(loader, number, indices, epoch=epoch)] for number in range(len(views))]
     rows = []
     for row, index in enumerate(indices.tolist()):
-        cells = [Cell(_framed(images.read(index, 1), views[0].shape[1]), _name(images, index))]
+        cells = [Cell(_original(images.read(index, 1), views[0].shape[1]), _name(images, index))]
         cells += [Cell(_shown(view[row]), told[row]) for view, told in zip(views, captions, strict=True)]
         rows.append(cells)
     return drawn(rows, ["original", *(f"view {number + 1}, epoch {epoch}" for number in range(len(views)))])
@@ -111,7 +111,7 @@ def alone(operation: Operation, original: UInt8[np.ndarray, "h w c"], draws: Ite
     name = _plain_name(operation)
     if is_crop(type(operation.apply)):
         views = [operation.apply([original], operation.apply.boxes(sizes, at(operation.address))) for at in draws]
-        return [Cell(_framed(original, size), name), *(Cell(_shown(view[0])) for view in views)]
+        return [Cell(_original(original, size), name), *(Cell(_shown(view[0])) for view in views)]
     center = CenterCrop(size=size, fraction=1.0)
     plain = center([original], center.boxes(sizes, Draw(np.zeros(1, dtype=np.int64))))
     views = [operation.apply(plain.copy(), at(operation.address)) for at in draws]
@@ -148,10 +148,6 @@ def _times(size: int) -> int:
     return -(-_SMALLEST // size)
 
 
-def _framed(image: UInt8[np.ndarray, "h w c"], size: int) -> UInt8[np.ndarray, "_h _w 3"]:
+def _original(image: UInt8[np.ndarray, "h w c"], size: int) -> UInt8[np.ndarray, "_h _w 3"]:
     """An original, its longer side as long as a view is shown."""
-    side = size * _times(size)
-    height, width = image.shape[:2]
-    shape = (max(1, round(side * width / max(height, width))), max(1, round(side * height / max(height, width))))
-    whole = Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (height, width, 3))))
-    return np.asarray(whole.resize(shape, Image.Resampling.LANCZOS))
+    return fitted(image, size * _times(size))

@@ -54,7 +54,7 @@ def _short(value: Any) -> str:
 
 def _caption(results: Sequence[Mapping[str, Any]], *, last: int) -> str:
     if not results:
-        return "no evaluations"
+        return "no numbers"
     facts = results[0]["protocol"]
     view = ", ".join(_operation(one) for one in facts["view"])
     origin = f"epoch {last}; seed {facts['seed']}; recipe {facts['recipe']}"

@@ -42,3 +42,51 @@ def test_the_images_of_a_probe():
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert sum(len(x) for x in pair.test_batches(8)) == len(pair.test_labels) == 50
+
+
+def test_two_views_of_each_image():
+    part = split()
+    rows = np.array([7, 3, 49, 41], np.int64)
+    pairs = [tuple(view.clone() for view in batch) for batch in part.pairs(rows, 3)]
+    assert [len(one) for one, _ in pairs] == [3, 1]
+    first, second = (torch.cat(views) for views in zip(*pairs, strict=True))
+    assert not torch.equal(first, second), "each is cropped anew"
+    again = [tuple(view.clone() for view in batch) for batch in split(workers=1).pairs(rows, 2)]
+    for one, views in zip((first, second), zip(*again, strict=True), strict=True):
+        assert torch.equal(one, torch.cat(views)), "neither batch nor workers matter"
+
+
+class Plain:
+    """Images of one colour each, which stay as they are whatever is cut out of them."""
+
+    channels, classes, labels = 3, None, np.arange(6)
+
+    def __len__(self):
+        return 6
+
+    def sizes(self, indices):
+        return np.full((len(indices), 2), 20)
+
+    def read(self, index, reduction):
+        return np.full((20, 20, 3), 40 * index, np.uint8)
+
+
+def test_views_of_a_pair_are_of_one_image_in_the_order_asked_for():
+    pair = Pair(*(sslkit.Split(Plain(), name, view=sslkit.View([sslkit.CenterCrop(size=8)])) for name in ("train", "test")))
+    rows = np.array([5, 0, 3], np.int64)
+    (views,) = pair.test_pairs(rows, 10)
+    for view in views:
+        assert torch.allclose(
+            view, torch.from_numpy(rows / 255 * 40).float()[:, None, None, None].expand(3, 3, 8, 8), atol=1e-6
+        )
+
+
+def test_random_crops_go_through_what_the_evaluation_view_does_after_its_own():
+    normalize = sslkit.Normalize(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    part = sslkit.Split(Plain(), "train", view=sslkit.View([sslkit.CenterCrop(size=8), normalize]))
+    expected = (np.arange(6) * 40 / 255 - 0.5) / 0.25
+    ((x, labels),) = part.augmented_batches(0, 6)
+    assert np.allclose(x.mean(dim=(1, 2, 3)), expected[labels], atol=1e-5)
+    ((one, other),) = part.pairs(np.arange(6), 6)
+    for views in (one, other):
+        assert np.allclose(views.mean(dim=(1, 2, 3)), expected, atol=1e-5)

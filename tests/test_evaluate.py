@@ -1,18 +1,28 @@
 """Evaluations as a run does them: layers, shares of the labels, repeats, what is kept, and features that are computed once."""
 
+import io
 import json
 import shutil
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from safetensors.numpy import load_file
 from small import TEXT, recipe_file, sslkit
 
-from sslkit import checkpoint, draws
+from sslkit import build, checkpoint, draws
 from sslkit.datasets.subset import share
 from sslkit.errors import CheckpointError
+from sslkit.evaluate import Evaluator
+from sslkit.evaluations import neighbours_picture
+from sslkit.evaluations.neighbours_picture import NeighboursPicture as Neighbours
 from sslkit.features_file import read_features, write_features
+from sslkit.progress import Lines
+from sslkit.recipe import Recipe
+from sslkit.table import results_table
 
 EVALUATIONS = """
 [[evaluate]]
@@ -114,6 +124,64 @@ def test_a_share_of_each_class():
         assert set(rows) <= set(share(labels, 0.5, seed=seed))
         assert share(labels, 1.0, seed=seed).tolist() == list(range(143))
     assert share(labels, 0.1, seed=0).tolist() != share(labels, 0.1, seed=1).tolist()
+
+
+PICTURES = """
+[[evaluate]]
+name = "neighbours_picture"
+k = 2
+num_queries = 3
+labels_per_class = 1
+baselines = ["pixels"]
+
+[[evaluate]]
+name = "map_picture"
+layer = "z"
+"""
+
+
+class Kept(Neighbours):
+    """A neighbours' picture that remembers what it was handed."""
+
+    handed: ClassVar[list[dict]] = []
+
+    def __call__(self, train, test, images, folder, seed):
+        self.handed.append({"train": train, "test": test, "images": images, "folder": folder})
+        return super().__call__(train, test, images, folder, seed)
+
+
+def test_pictures_lie_where_they_belong_and_show_the_images_of_the_rows(tmp_path, monkeypatch):
+    recipe = Recipe.parse(TEXT[: TEXT.index("[[evaluate]]")] + PICTURES)
+    monkeypatch.setattr(neighbours_picture, "NeighboursPicture", Kept)
+    Kept.handed.clear()
+    report = Lines(Console(file=io.StringIO()))
+    evaluator = Evaluator(recipe, partial(build.images, recipe), folder=tmp_path, report=report, poll=lambda: None)
+    method = build.method(recipe, in_channels=3)
+    assert evaluator.baselines(in_channels=3) == []
+    assert evaluator.trained(method.backbone, method.head, epoch=3, parts=recipe.evaluate) == []
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png")} == {
+        "pixels/neighbours.png",
+        "neighbours.png",
+        "z/map.png",
+    }
+    assert [one["folder"] for one in Kept.handed] == [tmp_path / "pixels", tmp_path]
+    whole = {name: build.images(recipe, name) for name in ("train", "test")}
+    for one in Kept.handed:
+        assert len(one["train"].h) == 10, "one a class"
+        for name in ("train", "test"):
+            read = getattr(one["images"], f"{name}_image")
+            for row, index in enumerate(one[name].indices.tolist()):
+                assert np.array_equal(read(row), whole[name].read(index))
+
+
+def test_a_recipe_that_only_draws(tmp_path):
+    text = TEXT[: TEXT.index("[[evaluate]]")] + PICTURES[: PICTURES.rindex("[[evaluate]]")] + "every_epochs = 2"
+    done = sslkit("run", recipe_file(tmp_path, text), cwd=tmp_path)
+    assert "the recipe asks for no number" in done.stdout
+    run = tmp_path / "runs" / "small"
+    assert {path.name for path in run.iterdir()} >= {"neighbours.png", "pixels"}
+    assert results(run) == []
+    assert results_table([], title="nothing").caption == "no numbers"
 
 
 FACTS = {"split": "val", "classes": ["a", "b"], "more": [1]}

@@ -5,9 +5,9 @@ An evaluation is called with any of these that it declares: `train`, `test` (Fea
 evaluated), `head`, `online` (the classifier that learnt beside the pretraining), `images` (the splits and how they are seen),
 `selection` (images for choosing settings: training and validation) and `final` (all labelled images and the test images),
 `folder` (for pictures and tables) and `seed`. It gives `(name, value)` pairs, a value being a number, or an array that is kept
-in a file; the framework adds the protocol. Optional: `protocol`, a few words that belong to each number;
-`settings(num_images)`, a dict of what a recipe leaves open and a number depends on; and `check(train, test)`, called before
-training with features of width 0, so that missing labels cost no training.
+in a file, and none if it only draws; the framework adds the protocol. Optional: `protocol`, a few words that belong to each
+number; `settings(num_images)`, a dict of what a recipe leaves open and a number depends on; and `check(train, test)`, called
+before training with features of width 0, so that missing labels cost no training.
 """
 
 from typing import Annotated, Literal
@@ -23,10 +23,13 @@ registry = Registry(
     builtins={
         "finetune": "sslkit.evaluations.finetune:FineTune",
         "finetune_grid": "sslkit.evaluations.finetune_grid:FineTuneGrid",
+        "health": "sslkit.evaluations.health:Health",
         "knn": "sslkit.evaluations.knn:KNN",
         "linear": "sslkit.evaluations.linear:LinearProbe",
         "linear_cached": "sslkit.evaluations.linear_cached:LinearProbeCached",
         "linear_online": "sslkit.evaluations.linear_online:LinearOnline",
+        "map_picture": "sslkit.evaluations.map_picture:MapPicture",
+        "neighbours_picture": "sslkit.evaluations.neighbours_picture:NeighboursPicture",
         "probe_transform": "sslkit.evaluations.probe_transform:TransformProbe",
     },
     calls={

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from sslkit.errors import DataError
+from sslkit.evaluations.blocks import blocks
 
 Labels = Int64[np.ndarray, " n"]
 MultiLabels = Int64[np.ndarray, "n c"]  # 1 where the class is in the image, 0 where it is not, -1 where that can't be told
@@ -79,6 +80,18 @@ class EvaluationImages(Protocol):
     def test_batches(self, batch_size: int) -> Iterator[Tensor]:
         """Images as they are seen in evaluation, in the split's order."""
 
+    def test_pairs(self, rows: Int64[np.ndarray, " k"], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Two views of some test images, in this order, each cropped and flipped at random like training images.
+
+        A pure function of the run's seed and the rows.
+        """
+
+    def train_image(self, row: int) -> UInt8[np.ndarray, "h w c"]:
+        """The original of a row of the training features, at its own size; c is 1 or 3."""
+
+    def test_image(self, row: int) -> UInt8[np.ndarray, "h w c"]:
+        """The original of a row of the test features."""
+
 
 class LabelledPair(NamedTuple):
     """The labels of both splits, and how many classes they are drawn from."""
@@ -99,11 +112,20 @@ def require_labels(features: Features, evaluation: str) -> Labels:
 
 def require_finite(features: Features, evaluation: str) -> None:
     """Raise DataError, with the number of rows that are wrong, if a split's features hold a NaN or an infinity."""
-    num_wrong = int(np.count_nonzero(~np.isfinite(features.h).all(axis=1)))
+    num_wrong = sum(int(np.count_nonzero(~np.isfinite(block).all(axis=1))) for block in blocks(features.h))
     if num_wrong:
         raise DataError(
             f"evaluate: {num_wrong} of the {len(features.h)} rows of features of the split {features.split!r} are not "
             f"finite, and {evaluation!r} can't use them. The encoder has diverged."
+        )
+
+
+def require_same_classes(train: Features, test: Features, evaluation: str) -> None:
+    """Raise DataError if both splits name their classes, and not alike."""
+    if train.classes is not None and test.classes is not None and train.classes != test.classes:
+        raise DataError(
+            f"evaluate: the splits {train.split!r} and {test.split!r} have different classes "
+            f"({_shown(train.classes)} and {_shown(test.classes)}), and {evaluation!r} needs the same in both."
         )
 
 
@@ -115,11 +137,7 @@ def labelled_features(train: Features, test: Features, evaluation: str) -> Label
     """
     assert train.h.shape[1] == test.h.shape[1], "both splits come from one encoder"
     pair = require_labels(train, evaluation), require_labels(test, evaluation)
-    if train.classes is not None and test.classes is not None and train.classes != test.classes:
-        raise DataError(
-            f"evaluate: the splits {train.split!r} and {test.split!r} have different classes "
-            f"({_shown(train.classes)} and {_shown(test.classes)}), and {evaluation!r} needs the same in both."
-        )
+    require_same_classes(train, test, evaluation)
     for features in (train, test):
         require_finite(features, evaluation)
     return _pair(*pair, train.classes or test.classes, evaluation)

@@ -54,11 +54,12 @@ def _caption(results: Sequence[Mapping[str, Any]], *, last: int) -> str:
     if not results:
         return "no evaluations"
     facts = results[0]["protocol"]
-    view = ", ".join(_operation(one) for one in facts["view"])
+    view = ", ".join(operation(one) for one in facts["view"])
     origin = f"epoch {last}; seed {facts['seed']}; recipe {facts['recipe']}"
     return f"features h of the frozen encoder; view {view}; {origin}"
 
 
-def _operation(section: Mapping[str, Any]) -> str:
+def operation(section: Mapping[str, Any]) -> str:
+    """An operation of a view in a few words: its name and parameters."""
     parameters = [f"{key} {_short(value)}" for key, value in section.items() if key not in ("name", "p")]
     return " ".join([section["name"], *parameters])

@@ -73,6 +73,9 @@ if TYPE_CHECKING:
     from sslkit.optimizers.adamw import AdamW as AdamW
     from sslkit.optimizers.lars import LARS as LARS
     from sslkit.optimizers.sgd import SGD as SGD
+    from sslkit.paired import bootstrap_interval as bootstrap_interval
+    from sslkit.paired import holm as holm
+    from sslkit.paired import mcnemar as mcnemar
     from sslkit.recipe import Recipe as Recipe
     from sslkit.registry import register as register
     from sslkit.registry import registry_of as registry_of
@@ -146,8 +149,11 @@ _PUBLIC = {
     "UserError": "sslkit.errors",
     "VerticalFlip": "sslkit.augmentations.vertical_flip",
     "View": "sslkit.views",
+    "bootstrap_interval": "sslkit.paired",
     "embed": "sslkit.embedding",
+    "holm": "sslkit.paired",
     "load_encoder": "sslkit.encoder",
+    "mcnemar": "sslkit.paired",
     "parameter_groups": "sslkit.roles",
     "register": "sslkit.registry",
     "registry_of": "sslkit.registry",

@@ -189,6 +189,30 @@ def transfer(
 
 
 @app.command()
+def compare(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Two run folders or more; each is compared with the first.")
+    ],
+    metrics: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--metric", metavar="NAME", help="Only this number, e.g. knn_top1; may be repeated."),
+    ] = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="A column for each run; else runs that differ only in their seed share one.")
+    ] = False,
+) -> None:
+    """The numbers of several runs side by side, and which differences chance would explain."""
+    from sslkit import side_by_side
+    from sslkit.compare import compare as compared
+    from sslkit.comparison_table import tables
+
+    columns = side_by_side.one_each if each else side_by_side.by_recipe
+    console = _console()
+    for piece in tables(compared(folders, metrics=metrics or (), columns=columns), width=console.width):
+        console.print(piece)
+
+
+@app.command()
 def check(recipe: RecipeName, overrides: Set = None) -> None:
     """Say everything that is wrong with a recipe."""
     path, checked = _recipe(recipe, overrides)

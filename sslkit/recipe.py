@@ -86,8 +86,8 @@ class Recipe:
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that two recipes share if they are the same run."""
-        fixed = {key: value for key, value in _fixed(self.to_dict()).items() if key not in LOCATIONS}
-        canonical = json.dumps(fixed, sort_keys=True)
+        counted = {key: value for key, value in fixed(self.to_dict()).items() if key not in LOCATIONS}
+        canonical = json.dumps(counted, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     def same_evaluations(self, other: Mapping[str, Any]) -> bool:
@@ -97,21 +97,26 @@ class Recipe:
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """What moves weights and differs from another resolved recipe, as `key: theirs -> ours`."""
-        theirs, ours = _fixed(other), _fixed(self.to_dict())
-        keys = sorted({*theirs, *ours})
-        return [f"{key}: {theirs.get(key)!r} -> {ours.get(key)!r}" for key in keys if theirs.get(key) != ours.get(key)]
+        return differing(fixed(other), fixed(self.to_dict()))
 
 
-def _fixed(resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys -> values of all that moves weights."""
+def differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """What differs between two mappings of dotted keys, as `key: theirs -> ours`."""
+    keys = sorted({*theirs, *ours})
+    return [f"{key}: {theirs.get(key)!r} -> {ours.get(key)!r}" for key in keys if theirs.get(key) != ours.get(key)]
+
+
+def fixed(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys -> values of all that moves weights in a resolved recipe."""
     sections = {key: value for key, value in resolved.items() if key not in FREE_SECTIONS}
-    return {key: value for key, value in _leaves(sections) if key not in FREE}
+    return {key: value for key, value in leaves(sections) if key not in FREE}
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested tables and lists, as `augmentations.0.size`."""
     if isinstance(value, Mapping | list):
         for key, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
-            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+            yield from leaves(inner, f"{path}.{key}" if path else str(key))
     else:
         yield path, value
 

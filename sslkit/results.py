@@ -68,10 +68,14 @@ def keep_arrays(
         return
     if labels is not None:
         arrays["labels"] = labels
-    name = f"{encoder}-{protocol['evaluation']}-{_key(protocol)}.safetensors"
     facts = {"kind": "evaluation", "encoder": encoder, "epoch": epoch, "protocol": protocol}
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
-    checkpoint.save(folder / "evaluations" / name, tensors, facts)
+    checkpoint.save(arrays_file(folder, encoder=encoder, protocol=protocol), tensors, facts)
+
+
+def arrays_file(folder: Path, *, encoder: str, protocol: Mapping[str, Any]) -> Path:
+    """Where the arrays of an evaluation lie in a run folder."""
+    return folder / "evaluations" / f"{encoder}-{protocol['evaluation']}-{_key(protocol)}.safetensors"
 
 
 def _key(protocol: Mapping[str, Any]) -> str:

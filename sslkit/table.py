@@ -32,11 +32,11 @@ def results_table(results: Sequence[Mapping[str, Any]], *, title: str) -> Table:
     table.add_column("protocol", overflow="fold")
     for name in encoders:
         table.add_column(_TITLES[name], justify="right", style="bold" if name == "trained" else "")
-    rows: dict[tuple[str, str], dict[str, float]] = {}
+    rows: dict[tuple[str, str], dict[str, str]] = {}
     for result in final:
-        rows.setdefault((result["name"], protocol(result["protocol"])), {})[result["encoder"]] = result["value"]
+        rows.setdefault((result["name"], protocol(result["protocol"])), {})[result["encoder"]] = _value(result)
     for (name, described), values in rows.items():
-        table.add_row(name, described, *(f"{values[one]:.4f}" if one in values else "-" for one in encoders))
+        table.add_row(name, described, *(values.get(one, "-") for one in encoders))
     return table
 
 
@@ -45,7 +45,14 @@ def protocol(facts: Mapping[str, Any]) -> str:
     own = [f"{key} {_short(value)}" for key, value in facts.items() if key not in (*_SHOWN_APART, "train", "test")]
     images = f"{facts['train']} {facts['train_images']} -> {facts['test']} {facts['test_images']}"
     law = [facts["law"]] if facts.get("law") else []
-    return "; ".join([*law, *own, images])
+    layer = [] if facts["features"] == "h" else [f"layer {facts['features']}"]
+    return "; ".join([*law, *layer, *own, images])
+
+
+def _value(result: Mapping[str, Any]) -> str:
+    """The number, with its spread where it is a mean over seeds."""
+    spread = f" +- {result['spread']:.4f}" if "spread" in result else ""
+    return f"{result['value']:.4f}{spread}"
 
 
 def _short(value: Any) -> str:
@@ -56,12 +63,13 @@ def _caption(results: Sequence[Mapping[str, Any]], *, last: int) -> str:
     if not results:
         return "no numbers"
     facts = results[0]["protocol"]
-    view = ", ".join(_operation(one) for one in facts["view"])
+    view = ", ".join(operation(one) for one in facts["view"])
     origin = f"epoch {last}; seed {facts['seed']}; recipe {facts['recipe']}"
-    return f"features h of the frozen encoder; view {view}; {origin}"
+    return f"features h, unless a layer is named; view {view}; {origin}"
 
 
-def _operation(section: Mapping[str, Any]) -> str:
+def operation(section: Mapping[str, Any]) -> str:
+    """An operation of a view in a few words: its name and parameters."""
     parameters = [f"{key} {_short(value)}" for key, value in section.items() if key not in ("name", "p")]
     return " ".join([section["name"], *parameters])
 

@@ -63,6 +63,15 @@ def test_layers_shares_and_repeats_stand_in_the_protocol(run):
     assert repeated["protocol"]["train_images"] < found["h"]["protocol"]["train_images"]
 
 
+def test_the_table_tells_layers_apart_and_shows_the_spread(run, tmp_path):
+    done = sslkit("eval", run, cwd=tmp_path)
+    for layer in ("layer z", "layer head.1"):
+        assert layer in done.stdout
+    rows = [line for line in done.stdout.splitlines() if "linear_cached_top1" in line]
+    assert len(rows) == 3
+    assert sum("+-" in line for line in rows) == 1
+
+
 def test_each_layer_has_its_features_and_they_are_kept(run):
     kept = {path.name: read_features(path)[0] for path in (run / "features").iterdir()}
     assert set(kept) == {

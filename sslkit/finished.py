@@ -1,0 +1,150 @@
+"""A finished run as a comparison reads it: what was trained, its numbers, and which images it got right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from sslkit import checkpoint, toml
+from sslkit.errors import DataError, UserError, did_you_mean, listed
+from sslkit.folder import RunFolder
+from sslkit.recipe import LOCATIONS, fixed, leaves
+from sslkit.results import Result, arrays_file
+
+TOP1 = "_top1"  # how the name of a number ends that counts images which are right
+_IDENTIFIES_THE_RUN = ("seed", "recipe")
+# Of the data, what says nothing of which images a split of an evaluation holds.
+_NOT_WHICH_IMAGES = ("data.split", "data.limit", "data.memory_gib", *LOCATIONS)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of the trained encoder after its last epoch.
+
+    Args:
+        name: such as `knn_top1`.
+        value: the number, or the mean of its repeats.
+        spread: the standard deviation of its repeats, if there are several.
+        epoch: the last one.
+        protocol: as it stands in results.json.
+        comparable: dotted keys and values of all that two numbers must share to be compared: the protocol without what
+            identifies the run, and which data.
+    """
+
+    name: str
+    value: float
+    spread: float | None
+    epoch: int
+    protocol: Mapping[str, Any]
+    comparable: Mapping[str, Any]
+
+
+class Answers(NamedTuple):
+    """The labels of a test set, and which of its images were right."""
+
+    labels: Int64[np.ndarray, " n"]
+    right: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a comparison knows of a run.
+
+    Args:
+        folder: the run folder.
+        seed: `train.seed`.
+        recipe: dotted keys and values of all that moves weights except the seed: of the recipe, and the number of images and
+            the precision that it came to.
+        versions: of sslkit, Python, torch and plugins, as `resolved.versions.torch`.
+        numbers: of the trained encoder after the last epoch.
+    """
+
+    folder: Path
+    seed: int
+    recipe: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    numbers: tuple[Number, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> FinishedRun:
+        """The run in a folder.
+
+        Raises:
+            UserError: there is no run, it is not finished, or its files are damaged.
+        """
+        run = RunFolder(folder)
+        if not run.resolved.exists():
+            raise UserError(_no_run(folder))
+        resolved, _ = toml.parse(run.resolved.read_text(encoding="utf-8"), source=str(run.resolved))
+        try:
+            results, finished = run.read_results()
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{run.results}: can't be read: {error}.") from error
+        if not finished:
+            raise UserError(
+                f"{folder}: this run is not finished, so its last epoch has no numbers. `sslkit run` goes on with it."
+            )
+        recipe = fixed(resolved)
+        seed = recipe.pop("train.seed")
+        derived = {f"resolved.{key}": value for key, value in leaves(resolved.get("resolved", {}))}
+        recipe |= {key: value for key, value in derived.items() if key in ("resolved.num_images", "resolved.precision")}
+        versions = {key: value for key, value in derived.items() if key.startswith("resolved.versions.")}
+        return cls(folder, seed, recipe, versions, _numbers(results, recipe))
+
+    def answers(self, number: Number) -> Answers:
+        """Which test images are right, as a number that ends in `_top1` counts them; the first repeat's, if there are several.
+
+        Raises:
+            DataError: the run does not hold the predictions, or an image may be of several classes.
+            CheckpointError: their file is damaged.
+        """
+        path = arrays_file(self.folder, encoder="trained", protocol=number.protocol)
+        key = f"{number.name.removesuffix(TOP1)}_predicted"
+        stored = checkpoint.load(path) if path.exists() else None
+        if stored is None or stored.facts.get("epoch") != number.epoch or not {key, "labels"} <= set(stored.tensors):
+            raise DataError(
+                f"{number.name}: {self.folder} does not hold what was said of each image. Run `sslkit eval {self.folder}` "
+                f"once; an evaluation of your own has to give {key!r} too."
+            )
+        labels, predicted = (stored.tensors[name].numpy() for name in ("labels", key))
+        if labels.ndim > 1:
+            raise DataError(f"{number.name}: an image may be of several classes; images are compared that are right or wrong.")
+        return Answers(labels, predicted == labels)
+
+
+def _no_run(folder: Path) -> str:
+    if folder.exists():
+        return f"{folder}: is no run folder; it has no resolved.toml."
+    if (Path("runs") / folder / "resolved.toml").exists():
+        return f"{folder}: there is no such run folder. Did you mean {str(Path('runs') / folder)!r}?"
+    beside = [resolved.parent.name for resolved in folder.parent.glob("*/resolved.toml")]
+    near = did_you_mean(folder.name, beside) or f" Run folders in {folder.parent}: {listed(beside)}."
+    return f"{folder}: there is no such run folder.{near}"
+
+
+def _numbers(results: list[Result], recipe: Mapping[str, Any]) -> tuple[Number, ...]:
+    """The numbers of the trained encoder after the last epoch, in the order in which they were found."""
+    which = {key: recipe[key] for key in recipe if key.startswith("data.") and key not in _NOT_WHICH_IMAGES}
+    trained = [result for result in results if result["encoder"] == "trained"]
+    last = max((result["epoch"] for result in trained), default=0)
+    return tuple(
+        Number(
+            name=result["name"],
+            value=result["value"],
+            spread=result.get("spread"),
+            epoch=last,
+            protocol=result["protocol"],
+            comparable={**_without_the_run(result["protocol"]), **which},
+        )
+        for result in trained
+        if result["epoch"] == last
+    )
+
+
+def _without_the_run(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(leaves({key: value for key, value in protocol.items() if key not in _IDENTIFIES_THE_RUN}))

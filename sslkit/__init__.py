@@ -33,14 +33,23 @@ if TYPE_CHECKING:
     from sslkit.augmentations.vertical_flip import VerticalFlip as VerticalFlip
     from sslkit.backbones.resnet import ResNet as ResNet
     from sslkit.backbones.torchvision import Torchvision as Torchvision
+    from sslkit.datasets.caltech101 import Caltech101 as Caltech101
     from sslkit.datasets.cifar10 import CIFAR10 as CIFAR10
     from sslkit.datasets.cifar100 import CIFAR100 as CIFAR100
+    from sslkit.datasets.dtd import DTD as DTD
     from sslkit.datasets.fashion_mnist import FashionMNIST as FashionMNIST
+    from sslkit.datasets.fgvc_aircraft import FGVCAircraft as FGVCAircraft
+    from sslkit.datasets.flowers102 import Flowers102 as Flowers102
+    from sslkit.datasets.food101 import Food101 as Food101
     from sslkit.datasets.image_folder import ImageFolder as ImageFolder
     from sslkit.datasets.imagenet import ImageNet as ImageNet
     from sslkit.datasets.mnist import MNIST as MNIST
+    from sslkit.datasets.oxford_pets import OxfordPets as OxfordPets
     from sslkit.datasets.shapes import Shapes as Shapes
+    from sslkit.datasets.stanford_cars import StanfordCars as StanfordCars
     from sslkit.datasets.stl10 import STL10 as STL10
+    from sslkit.datasets.sun397 import SUN397 as SUN397
+    from sslkit.datasets.voc2007 import VOC2007 as VOC2007
     from sslkit.draws import Draw as Draw
     from sslkit.draws import Draws as Draws
     from sslkit.embedding import Split as Split
@@ -91,18 +100,23 @@ _PUBLIC = {
     "CIFAR10": "sslkit.datasets.cifar10",
     "CIFAR100": "sslkit.datasets.cifar100",
     "CSV": "sslkit.trackers.csv",
+    "Caltech101": "sslkit.datasets.caltech101",
     "CenterCrop": "sslkit.augmentations.center_crop",
     "ColorDistortion": "sslkit.augmentations.color_distortion",
     "ColorJitter": "sslkit.augmentations.color_jitter",
     "Cutout": "sslkit.augmentations.cutout",
     "DCL": "sslkit.losses.dcl",
+    "DTD": "sslkit.datasets.dtd",
     "Draw": "sslkit.draws",
     "Draws": "sslkit.draws",
     "Equalize": "sslkit.augmentations.equalize",
+    "FGVCAircraft": "sslkit.datasets.fgvc_aircraft",
     "FashionMNIST": "sslkit.datasets.fashion_mnist",
     "Features": "sslkit.evaluations.features",
     "FineTune": "sslkit.evaluations.finetune",
     "FineTuneGrid": "sslkit.evaluations.finetune_grid",
+    "Flowers102": "sslkit.datasets.flowers102",
+    "Food101": "sslkit.datasets.food101",
     "GaussianBlur": "sslkit.augmentations.gaussian_blur",
     "GaussianNoise": "sslkit.augmentations.gaussian_noise",
     "Grayscale": "sslkit.augmentations.grayscale",
@@ -128,6 +142,7 @@ _PUBLIC = {
     "NeighboursPicture": "sslkit.evaluations.neighbours_picture",
     "Normalize": "sslkit.augmentations.normalize",
     "OneOf": "sslkit.augmentations.one_of",
+    "OxfordPets": "sslkit.datasets.oxford_pets",
     "Plan": "sslkit.loader",
     "Posterize": "sslkit.augmentations.posterize",
     "RandAugment": "sslkit.augmentations.rand_augment",
@@ -137,16 +152,19 @@ _PUBLIC = {
     "Rotate": "sslkit.augmentations.rotate",
     "SGD": "sslkit.optimizers.sgd",
     "STL10": "sslkit.datasets.stl10",
+    "SUN397": "sslkit.datasets.sun397",
     "Shapes": "sslkit.datasets.shapes",
     "Siamese": "sslkit.methods.siamese",
     "Sobel": "sslkit.augmentations.sobel",
     "Solarize": "sslkit.augmentations.solarize",
     "Split": "sslkit.embedding",
     "SslkitError": "sslkit.errors",
+    "StanfordCars": "sslkit.datasets.stanford_cars",
     "SupCon": "sslkit.losses.sup_con",
     "Torchvision": "sslkit.backbones.torchvision",
     "TransformProbe": "sslkit.evaluations.probe_transform",
     "UserError": "sslkit.errors",
+    "VOC2007": "sslkit.datasets.voc2007",
     "VerticalFlip": "sslkit.augmentations.vertical_flip",
     "View": "sslkit.views",
     "bootstrap_interval": "sslkit.paired",

@@ -131,7 +131,11 @@ def _indices(samples: Sequence[int] | np.ndarray, images: Images) -> Int64[np.nd
 
 
 def _name(images: Images, index: int) -> str:
-    if images.labels is None or images.classes is None or not 0 <= images.labels[index] < len(images.classes):
+    if images.labels is None or images.classes is None:
+        return f"sample {index}"
+    if images.labels.ndim > 1:
+        return ", ".join([f"sample {index}", *(images.classes[at] for at in np.flatnonzero(images.labels[index] == 1))])
+    if not 0 <= images.labels[index] < len(images.classes):
         return f"sample {index}"
     return f"sample {index}, {images.classes[images.labels[index]]}"
 

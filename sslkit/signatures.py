@@ -10,6 +10,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +204,7 @@ def model_of(component: type, *, name: str, options: Mapping[str, tuple[Any, Any
     for key, (annotation, default) in options.items():
         fields[key] = (annotation, default)
     for key, parameter in keyword_only(component).items():
-        fields[key] = (parameter.annotation, ... if parameter.default is _Kind.empty else parameter.default)
+        default = ... if parameter.default is _Kind.empty else parameter.default
+        fields[key] = (parameter.annotation, str(default) if isinstance(default, Path) else default)  # a recipe has no paths
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, validate_default=True, title=name)
     return create_model(component.__name__, __config__=config, __doc__=inspect.getdoc(component), **fields)

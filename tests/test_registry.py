@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
@@ -122,6 +123,17 @@ def test_the_model_is_read_off_the_signature(losses):
     assert schema["required"] == ["margin"]
     assert schema["properties"]["margin"]["exclusiveMinimum"] == 0
     assert schema["properties"]["mode"]["enum"] == ["a", "b"]
+
+
+class Placed:
+    def __init__(self, *, root: Path = Path("data")) -> None: ...
+    def __call__(self, z1, z2): ...
+
+
+def test_a_recipe_may_leave_a_path_to_its_default(losses):
+    losses.register("placed")(Placed)
+    assert losses.filled("placed", {})[0] == {"root": Path("data")}
+    assert losses.model("placed").model_json_schema()["properties"]["root"]["default"] == "data"
 
 
 class MoreThanOffered:

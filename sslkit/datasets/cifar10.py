@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from sslkit.datasets.arrays import ArrayImages
+from sslkit.datasets.images import Metric
 from sslkit.datasets.splits import check_split
 from sslkit.datasets.torchvision_files import found_or_fetched
 
@@ -29,6 +30,7 @@ class CIFAR10(ArrayImages):
 
     channels = 3
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
+    metric: ClassVar[Metric] = "top1"
 
     def __init__(self, split: str, *, root: Path = Path("data"), download: bool = True) -> None:
         check_split(split, self.splits, dataset="cifar10")

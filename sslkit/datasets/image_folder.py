@@ -11,6 +11,7 @@ from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.folders import list_images, split_folder
 from sslkit.datasets.held import held
+from sslkit.datasets.images import Metric
 from sslkit.datasets.stand_in import OnUnreadable, image_files, unreadable_of
 
 
@@ -47,6 +48,7 @@ class ImageFolder:
     """
 
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
+    metric: ClassVar[Metric] = "top1"
 
     def __init__(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64, UInt8
+
+Metric = Literal["top1", "mean_per_class", "map"]  # right first guesses; their mean over the classes; VOC 2007's mean AP
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from sslkit.datasets.headers import damaged
 from sslkit.errors import DataError
 
 OnUnreadable = Literal["fail", "skip"]
-Labels = Int64[np.ndarray, " n"]
+Labels = Int64[np.ndarray, "n *c"]
 Found = TypeVar("Found")
 
 _TRIES = 100  # so many behind one another are no accident
@@ -32,7 +32,7 @@ class StandIns:
 
     Args:
         files: where they are.
-        labels: the class of each, or None.
+        labels: the class of each, or 1, 0 or -1 for each of many classes; or None.
 
     Attributes:
         unreadable: what was met so far: the number of an image -> the complaint.
@@ -85,9 +85,11 @@ class StandIns:
         raise DataError(f"{known[index]} No other image of its class that can be read was found to stand in for it.")
 
     def _like(self, index: int) -> Iterator[int]:
-        """The image itself, then those of its class."""
+        """The image itself, then those of its class, or of the very same classes."""
         yield index  # nearly always the only one that is asked for
-        alike = np.arange(len(self)) if self._labels is None else np.flatnonzero(self._labels == self._labels[index])
+        alike = np.arange(len(self))
+        if self._labels is not None:
+            alike = np.flatnonzero((self._labels == self._labels[index]).reshape(len(self), -1).all(axis=1))
         own = int(np.searchsorted(alike, index))
         yield from (int(at) for at in (*alike[own + 1 :], *alike[:own]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Mapping
 from http.client import HTTPException
@@ -53,7 +54,7 @@ def fetched(of: str, root: Path, *, dataset: str, advice: str, options: Mapping[
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what a command prints is its result
             return getattr(torchvision.datasets, of)(root, **options)
-    except (OSError, RuntimeError, HTTPException, tarfile.TarError, EOFError, zlib.error) as error:
+    except (OSError, RuntimeError, HTTPException, tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"dataset {dataset!r}: the download into {str(root)!r} failed: {reason.rstrip('.')}. {advice}"

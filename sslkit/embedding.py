@@ -25,7 +25,15 @@ class Split:
     """One split as evaluations see it: its images, its name, and the view and workers that bring them to the network."""
 
     def __init__(
-        self, images: Images, name: str, *, view: View, seed: int = 0, workers: int = 0, poll: Callable[[], None] = lambda: None
+        self,
+        images: Images,
+        name: str,
+        *,
+        view: View,
+        seed: int = 0,
+        workers: int = 0,
+        poll: Callable[[], None] = lambda: None,
+        progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.images = images
         self.name = name
@@ -33,6 +41,19 @@ class Split:
         self.seed = seed
         self.workers = workers
         self.poll = poll  # called at every batch; it stops the work by raising
+        self.progress = progress  # called with the number of images in each batch that is learnt
+
+    def of(self, images: Images, *, seed: int | None = None, progress: Callable[[int], None] | None = None) -> Split:
+        """Other images, seen in the same way; seed and progress are its own unless others are given."""
+        return Split(
+            images,
+            self.name,
+            view=self.view,
+            seed=self.seed if seed is None else seed,
+            workers=self.workers,
+            poll=self.poll,
+            progress=progress or self.progress,
+        )
 
     def batches(self, batch_size: int) -> Iterator[Float32[Tensor, "n c s s"]]:
         """The images in order, in the evaluation view."""
@@ -50,6 +71,7 @@ class Split:
         for batch in loader.batches(first, first + plan.batches_per_epoch):
             assert batch.labels is not None
             self.poll()
+            self.progress(len(batch.labels))
             yield batch.views[0], batch.labels
 
     def pairs(self, rows: Int64[np.ndarray, " k"], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -19,7 +19,7 @@ from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.features import Features
 from sslkit.feature_cache import FeatureCache
 from sslkit.layer import at_layer
-from sslkit.progress import Reporter
+from sslkit.progress import Advance, Reporter
 from sslkit.recipe import Recipe
 from sslkit.results import Result
 from sslkit.sections import Part
@@ -64,6 +64,7 @@ class Evaluator:
         self.recipe = recipe
         self.device = machine.device()
         self.folder = folder
+        self.report = report
         self.poll = poll
         self.view = build.view(recipe.evaluation_augmentations)
         sections = [part.to_dict() for part in recipe.evaluation_augmentations]
@@ -124,10 +125,9 @@ class Evaluator:
             return share(split.images.labels, fraction, seed=seed)
         return balanced(split.images.labels, per_class, seed=seed, split=split.name)
 
-    def _chosen(self, part: Part, seed: int) -> Split:
+    def _chosen(self, part: Part, seed: int, *, progress: Advance | None = None) -> Split:
         split, rows = self.splits[part.options["train"]], self._rows(part, seed)
-        images = split.images if rows is None else Subset(split.images, rows)
-        return Split(images, split.name, view=split.view, seed=seed, workers=split.workers, poll=split.poll)
+        return split.of(split.images if rows is None else Subset(split.images, rows), seed=seed, progress=progress)
 
     def due(self, epoch: int) -> list[Part]:
         """The evaluations that a recipe wants after an epoch, the last one apart."""
@@ -176,28 +176,34 @@ class Evaluator:
         """What an evaluation finds; what it asks for is made only then."""
         self.poll()
         evaluation, rows = build.component(part), self._rows(part, seed)
-
-        validation = self.splits.get(part.options["validation"])
+        validation, test = self.splits.get(part.options["validation"]), self.splits[part.options["test"]]
+        called = signatures.written(type(evaluation), "__call__")
+        assert called is not None
 
         def features(key: str) -> Features:
             return self.cache.features(network, self.splits[part.options[key]], encoder=who, layer=layer)
 
-        offered: dict[str, Callable[[], Any]] = {
-            "train": lambda: features("train") if rows is None else features("train").rows(rows),
-            "test": lambda: features("test"),
-            "validation": lambda: features("validation") if validation is not None else None,
-            "encoder": lambda: network,
-            "head": lambda: networks.head,
-            "online": lambda: networks.online if layer == "h" else None,
-            "images": lambda: Pair(self._chosen(part, seed), self.splits[part.options["test"]]),
-            "selection": lambda: for_selection(self._chosen(part, seed), validation),
-            "final": lambda: for_last_training(self._chosen(part, seed), validation, self.splits[part.options["test"]]),
-            "folder": lambda: _place(self.folder, who, layer),
-            "seed": lambda: seed,
-        }
-        called = signatures.written(type(evaluation), "__call__")
-        assert called is not None
-        return list(evaluation(**{name: make() for name, make in signatures.declared(called, offered).items()}))
+        def found(progress: Advance) -> Found:
+            offered: dict[str, Callable[[], Any]] = {
+                "train": lambda: features("train") if rows is None else features("train").rows(rows),
+                "test": lambda: features("test"),
+                "validation": lambda: None if validation is None else features("validation"),
+                "encoder": lambda: network,
+                "head": lambda: networks.head,
+                "online": lambda: networks.online if layer == "h" else None,
+                "images": lambda: Pair(self._chosen(part, seed, progress=progress), test),
+                "selection": lambda: for_selection(self._chosen(part, seed, progress=progress), validation),
+                "final": lambda: for_last_training(self._chosen(part, seed, progress=progress), validation, test),
+                "folder": lambda: _place(self.folder, who, layer),
+                "seed": lambda: seed,
+            }
+            return list(evaluation(**{name: make() for name, make in signatures.declared(called, offered).items()}))
+
+        if not signatures.declared(called, dict.fromkeys(("images", "selection", "final"))):
+            return found(lambda _: None)
+        num_train = len(self._chosen(part, seed).images)
+        with self.report.work(f"{who}: {part.name}", _images_learnt(evaluation, num_train)) as advance:
+            return found(advance)
 
     def _protocol(self, part: Part, layer: str) -> dict[str, Any]:
         """All that a number depends on and that another person needs to get it again."""
@@ -227,6 +233,15 @@ class Evaluator:
 def _place(folder: Path, who: str, layer: str) -> Path:
     """Where pictures go: those of h of the trained encoder into the folder itself, others into one of their own below it."""
     return folder.joinpath(*(word for word in (who, layer) if word not in ("trained", "h")))
+
+
+def _images_learnt(evaluation: Any, num_train: int) -> int | None:
+    """How many images an evaluation will have been through at its end, where its settings tell."""
+    tells = getattr(evaluation, "settings", None)
+    settings = tells(num_train) if tells else {}
+    if "steps" in settings:
+        return int(settings["steps"]) * min(num_train, int(settings["batch_size"]))
+    return int(settings["epochs"]) * num_train if "epochs" in settings else None
 
 
 def _which(data: Part) -> dict[str, Any]:

@@ -31,8 +31,8 @@ class Reporter(Protocol):
     def trained(self) -> None:
         """Training has ended."""
 
-    def work(self, what: str, total: int) -> AbstractContextManager[Advance]:
-        """A context for other long work, counted in images."""
+    def work(self, what: str, total: int | None) -> AbstractContextManager[Advance]:
+        """A context for other long work, counted in images; of some it can't be told how many."""
 
 
 def reporter(console: Console) -> Reporter:
@@ -73,9 +73,9 @@ class Lines:
         """Nothing to take down."""
 
     @contextmanager
-    def work(self, what: str, total: int) -> Iterator[Advance]:
+    def work(self, what: str, total: int | None) -> Iterator[Advance]:
         """Say what begins."""
-        self.say(f"{what}, {total} images")
+        self.say(what if total is None else f"{what}, {total} images")
         yield lambda _: None
 
 
@@ -128,14 +128,22 @@ class Bars:
             self._progress = None
 
     @contextmanager
-    def work(self, what: str, total: int) -> Iterator[Advance]:
-        """A bar that goes away when the work is done; beneath the training's, where that is up."""
-        if self._progress is not None:
-            task = self._progress.add_task(what, total=total, speed="")
-            yield lambda n: self._progress.advance(task, n) if self._progress else None
-            self._progress.remove_task(task)
+    def work(self, what: str, total: int | None) -> Iterator[Advance]:
+        """A bar that goes away when the work is done; beneath another's that is up."""
+        if self._progress is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            with Progress(*columns, console=self._console, transient=True) as self._progress:
+                try:
+                    yield self._advance(what, total)
+                finally:
+                    self._progress = None
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self._console, transient=True) as progress:
-            task = progress.add_task(what, total=total)
-            yield lambda n: progress.advance(task, n)
+        advance = self._advance(what, total)
+        yield advance
+        self._progress.remove_task(self._progress.task_ids[-1])
+
+    def _advance(self, what: str, total: int | None) -> Advance:
+        """A new bar; what moves it."""
+        assert self._progress is not None
+        task = self._progress.add_task(what, total=total, speed="")
+        return lambda n: self._progress.advance(task, n) if self._progress else None

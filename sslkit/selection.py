@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from sslkit.datasets.images import Images
 from sslkit.datasets.joined import Joined
 from sslkit.datasets.subset import Subset, share
 from sslkit.embedding import Pair, Split
@@ -21,12 +20,12 @@ def for_selection(train: Split, validation: Split | None) -> Pair:
     rest = np.setdiff1d(np.arange(len(train.images)), held_out)
     if len(rest) == 0:
         raise DataError(f"the split {train.name!r} has too few images for validation; name a split with `validation`.")
-    return Pair(_with(train, Subset(train.images, rest)), _with(train, Subset(train.images, held_out)))
+    return Pair(train.of(Subset(train.images, rest)), train.of(Subset(train.images, held_out)))
 
 
 def for_last_training(train: Split, validation: Split | None, test: Split) -> Pair:
     """All labelled images that are no test images, and the test images."""
-    return Pair(train if validation is None else _with(train, Joined(train.images, validation.images)), test)
+    return Pair(train if validation is None else train.of(Joined(train.images, validation.images)), test)
 
 
 def _held_out(train: Split) -> np.ndarray:
@@ -34,7 +33,3 @@ def _held_out(train: Split) -> np.ndarray:
     if labels is None or labels.ndim > 1:
         raise DataError(f"the images of {train.name!r} have not one label each; name a split with `validation`.")
     return share(labels, HELD_OUT, seed=train.seed)
-
-
-def _with(split: Split, images: Images) -> Split:
-    return Split(images, split.name, view=split.view, seed=split.seed, workers=split.workers, poll=split.poll)

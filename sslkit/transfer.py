@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from sslkit import build
+from sslkit import build, toml
 from sslkit.checkpoint import write
 from sslkit.datasets.stand_in import skipped
 from sslkit.errors import DataError, UserError
@@ -130,11 +130,16 @@ def _has(images: Callable[[str], Any], split: str) -> bool:
     return True
 
 
+def _table(text: str) -> dict[str, Any]:
+    data, _ = toml.parse(f"data = {text}", source="--data")
+    return data["data"] if isinstance(data["data"], dict) else {}
+
+
 def _names(data: Sequence[str]) -> list[str]:
     """A name a data set: its folder's or its own, with a number where two have the same."""
     names: list[str] = []
     for text in data:
-        name = Path(text).resolve().name if Path(text).is_dir() else text.split('name = "')[-1].partition('"')[0]
-        same = sum(one.partition("-")[0] == name for one in names)
+        name = Path(text).resolve().name if Path(text).is_dir() else str(_table(text).get("name", "data"))
+        same = names.count(name) + sum(one.startswith(f"{name}-") for one in names)
         names.append(f"{name}-{same + 1}" if same else name)
     return names

@@ -384,6 +384,8 @@ def test_bars_on_a_terminal():
     with report.work("features of test", 10) as advance:
         advance(10)
     report.trained()
+    with report.work("evaluation", None), report.work("features of val", 3) as advance:  # one inside of the other
+        advance(3)
     with report.work("features of train", 10) as advance:
         advance(10)
     text = console.export_text()

@@ -132,7 +132,8 @@ class Bars:
         """A bar that goes away when the work is done; beneath another's that is up."""
         if self._progress is None:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            with Progress(*columns, console=self._console, transient=True) as self._progress:
+            with Progress(*columns, console=self._console, transient=True) as progress:
+                self._progress = progress
                 try:
                     yield self._advance(what, total)
                 finally:

@@ -1,0 +1,142 @@
+"""Commands that train an encoder and say how good it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from sslkit.commands.shared import RecipeName, RunFolder, Set, checked_recipe, console
+from sslkit.errors import UserError
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    output: Annotated[Optional[Path], typer.Option("-o", "--output", help="Run folder; runs/NAME by default.")] = None,  # noqa: UP045
+    overrides: Set = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew beside a run folder that exists.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Go through the whole recipe in minutes, on drawn images.")] = False,
+) -> None:
+    """Train a recipe, or go on with it, and evaluate the encoder."""
+    path, checked = checked_recipe(recipe, overrides)
+    from sslkit.progress import reporter
+    from sslkit.table import results_table
+
+    terminal = console()
+    report = reporter(terminal)
+    if smoke:
+        if output or fresh:
+            raise UserError("--smoke: leaves no run folder; -o and --fresh don't go with it.")
+        from sslkit.smoke import smoke as smoke_test
+
+        terminal.print(
+            results_table(smoke_test(checked, report=report), title=f"{checked.name}, smoke test: these numbers mean nothing")
+        )
+        return
+    from sslkit.run import run as start
+
+    folder = start(checked, output or Path("runs") / checked.name, report=report, text=path.read_text("utf-8"), fresh=fresh)
+    results = folder.read_results()[0]
+    terminal.print(results_table(results, title=checked.name) if results else "the recipe asks for no number")
+    report.say(f"run folder: {folder.path}")
+
+
+@app.command("eval")
+def evaluate(
+    folder: RunFolder,
+    overrides: Set = None,
+) -> None:
+    """Evaluate the encoder of a run again, perhaps with other evaluations (--set evaluate.0.k=5)."""
+    from sslkit.progress import reporter
+    from sslkit.reevaluate import evaluate_run
+    from sslkit.table import results_table
+
+    terminal = console()
+    results = evaluate_run(folder, overrides=overrides or [], report=reporter(terminal))
+    terminal.print(results_table(results, title=str(folder)))
+
+
+@app.command()
+def embed(
+    folder: RunFolder,
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file, a .safetensors.")] = Path("features.safetensors"),
+    split: Annotated[str, typer.Option(help="Which images.")] = "test",
+    layer: Annotated[str, typer.Option(help="h, z, or head.1 for what the head's first layer gives.")] = "h",
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Other images than the run's: a folder, or a dataset as a recipe names it."),
+    ] = None,
+    overrides: Set = None,
+) -> None:
+    """Write the features of a run's encoder to a file."""
+    import re
+
+    if not re.fullmatch(r"h|z|head\.[1-9][0-9]*", layer):
+        raise UserError(f"--layer: must be h, z or head.N, is {layer!r}.")
+    from sslkit.export import embed_run
+    from sslkit.progress import reporter
+    from sslkit.trained import Trained, dataset
+
+    run = Trained.load(folder, [*([dataset(data)] if data else []), *(overrides or [])])
+    features = embed_run(run, split, layer=layer, into=output, report=reporter(console()))
+    typer.echo(f"{output}: {len(features.h)} x {features.h.shape[1]}")
+
+
+@app.command()
+def transfer(
+    folder: RunFolder,
+    *,
+    data: Annotated[list[str], typer.Option(help="A folder of images, or a dataset as a recipe names it; may be repeated.")],
+    rows: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--row", help="linear, finetune or random; may be repeated. By default linear: the others cost days."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of each fine-tuning; from random weights twice as many.")] = 20_000,
+    grid: Annotated[int, typer.Option(min=1, help="Learning rates, and weight decays beside 0, to choose from.")] = 7,
+    train: Annotated[str, typer.Option(help="The split that is learnt.")] = "train",
+    validation: Annotated[str, typer.Option(help="The split that settings are chosen on.")] = "val",
+    test: Annotated[str, typer.Option(help="The split that the numbers are from.")] = "test",
+) -> None:
+    """Evaluate the encoder of a run on other data sets, as in the paper's table 8."""
+    asked = rows or ["linear"]
+    for row in asked:
+        if row not in ("linear", "finetune", "random"):
+            raise UserError(f"--row: must be linear, finetune or random, is {row!r}.")
+    from sslkit.progress import reporter
+    from sslkit.table import transfer_table
+    from sslkit.transfer import Plan
+    from sslkit.transfer import transfer as start
+
+    plan = Plan(tuple(dict.fromkeys(asked)), steps, grid, train, validation, test)  # type: ignore[arg-type]
+    terminal = console()
+    columns = start(folder, data, plan=plan, report=reporter(terminal))
+    terminal.print(transfer_table(columns, title=str(folder)))
+
+
+@app.command()
+def compare(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Two run folders or more; each is compared with the first.")
+    ],
+    metrics: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--metric", metavar="NAME", help="Only this number, e.g. knn_top1; may be repeated."),
+    ] = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="A column for each run; else runs that differ only in their seed share one.")
+    ] = False,
+) -> None:
+    """The numbers of several runs side by side, and which differences chance would explain."""
+    from sslkit import side_by_side
+    from sslkit.compare import compare as compared
+    from sslkit.comparison_table import tables
+
+    columns = side_by_side.one_each if each else side_by_side.by_recipe
+    terminal = console()
+    for piece in tables(compared(folders, metrics=metrics or (), columns=columns), width=terminal.width):
+        terminal.print(piece)

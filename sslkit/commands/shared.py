@@ -1,0 +1,33 @@
+"""What several commands share: arguments, the recipe that they name, and where tables are printed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A TOML file, or the name of a shipped recipe.")]
+Set = Annotated[
+    Optional[list[str]],  # noqa: UP045 (typer reads this at run time on Python 3.10)
+    typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key, e.g. loss.temperature=0.2; may be repeated."),
+]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+
+
+def checked_recipe(name: str, overrides: list[str] | None) -> tuple[Path, Any]:
+    """The file that a name stands for, and what it holds."""
+    from sslkit.shipped import find
+
+    path = find(name)
+    from sslkit.recipe import Recipe
+
+    return path, Recipe.load(path, overrides or [])
+
+
+def console() -> Any:
+    """A terminal as wide as it is, or lines of 120 columns for a file."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 120)

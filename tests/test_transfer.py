@@ -1,0 +1,115 @@
+"""Transfer to other data sets: each by its own number, settings chosen on validation images, all of it kept."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from small import recipe_file, sslkit
+
+from sslkit.table import transfer_table
+from sslkit.transfer import Column, Plan, _names
+
+
+def photos(folder, *, splits, num_classes=3, each=8):
+    """A folder of images, one colour a class."""
+    random = np.random.default_rng(0)
+    for split in splits:
+        for number in range(num_classes * each):
+            kind = number % num_classes
+            path = folder / split / f"class{kind}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = random.integers(80, size=(10, 13, 3))
+            pixels[..., kind] += 150
+            Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("transfer")
+    sslkit("run", recipe_file(folder), cwd=folder)
+    return folder / "runs" / "small"
+
+
+def test_linear_on_two_data_sets_with_and_without_a_validation_split(run, tmp_path):
+    photos(tmp_path / "whole", splits=("train", "val", "test"))
+    photos(tmp_path / "short", splits=("train", "test"))
+    done = sslkit("transfer", run, "--data", "whole", "--data", "short", cwd=tmp_path)
+    assert "short: has no split 'val'; a tenth of each class of 'train' validates" in done.stdout
+    assert "whole: has no" not in done.stdout
+    assert "whole" in done.stdout
+    assert "top-1" in done.stdout
+    whole, short = json.loads((run / "transfer.json").read_text())
+    assert (whole["data"], short["data"], whole["metric"]) == ("whole", "short", "top1")
+    numbers = {one["name"]: one["value"] for one in whole["results"]}
+    assert 0 <= numbers["logistic_top1"] <= 1
+    assert numbers["logistic_l2"] > 0
+    protocol = whole["results"][0]["protocol"]
+    assert protocol["view"] == [
+        {"name": "center_crop", "p": 1.0, "size": 12, "fraction": 1.0, "interpolation": "bicubic"}
+    ]  # fmt: skip
+    assert protocol["validation"] == "val"
+    assert "validation" not in short["results"][0]["protocol"]
+
+
+def test_fine_tuning_from_the_encoder_and_from_random_weights(run, tmp_path):
+    photos(tmp_path / "photos", splits=("train", "test"))
+    command = ("transfer", run, "--data", "photos", "--row", "finetune", "--row", "random", "--steps", "2", "--grid", "1")
+    done = sslkit(*command, cwd=tmp_path)
+    [column] = json.loads((run / "transfer.json").read_text())
+    found = {(one["encoder"], one["name"]): one for one in column["results"]}
+    assert found["trained", "finetune_grid_lr"]["value"] == pytest.approx(1e-4)
+    assert found["untrained", "finetune_grid_lr"]["value"] == pytest.approx(1e-3)
+    assert found["trained", "finetune_grid_top1"]["protocol"]["steps"] == 2
+    assert found["untrained", "finetune_grid_top1"]["protocol"]["steps"] == 4
+    for title in ("fine-tuned", "random init"):
+        assert title in done.stdout
+    assert not (run / "transfer" / "photos" / "features").exists(), "nothing was embedded"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "nowhere"], "--data nowhere: there is no such folder."),
+        (["--data", '{ name = "shapse" }'], "Did you mean 'shapes'?"),
+        (["--data", '{ name = "shapes", size = 12 }', "--row", "lienar"], "--row: must be linear, finetune or random"),
+        (["--data", '{ name = "shapes", size = 12 }', "--test", "tset"], "tset"),
+    ],
+)
+def test_what_is_wrong(run, tmp_path, arguments, message):
+    assert message in sslkit("transfer", run, *arguments, cwd=tmp_path, check=2).stderr
+
+
+def test_a_later_data_set_that_is_wrong_loses_nothing(run, tmp_path):
+    photos(tmp_path / "photos", splits=("train", "test"))
+    done = sslkit("transfer", run, "--data", "photos", "--data", "nowhere", cwd=tmp_path, check=2)
+    assert "--data nowhere" in done.stderr
+    assert [one["data"] for one in json.loads((run / "transfer.json").read_text())] == ["photos"]
+
+
+def test_the_table_has_each_data_sets_own_number():
+    columns = [
+        Column("pets", "mean_per_class", {"linear": 0.5, "finetune": 0.75}, []),
+        Column("voc2007", "map", {"linear": 0.25, "finetune": 0.125}, []),
+    ]
+    table = transfer_table(columns, title="a run")
+    assert [column.header for column in table.columns] == ["", "pets\nmean per class", "voc2007\n11-point mAP"]
+    assert [list(column.cells) for column in table.columns] == [
+        ["linear", "fine-tuned"], ["0.5000", "0.7500"], ["0.2500", "0.1250"],
+    ]  # fmt: skip
+
+
+def test_names_tell_data_sets_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a/birds", "b/birds"):
+        (tmp_path / name).mkdir(parents=True)
+    assert _names(["a/birds", "b/birds", '{name="cifar10"}']) == ["birds", "birds-2", "cifar10"]
+
+
+def test_the_rows_of_the_paper():
+    sections = Plan(("linear", "finetune", "random")).sections(validation=True)
+    assert (sections["finetune"]["steps"], sections["random"]["steps"]) == (20_000, 40_000)
+    assert sections["random"]["lrs"] == [1e-3, 1.0]
+    assert sections["random"]["weight_decays"] == pytest.approx([1e-5, 0.0316228], rel=1e-5)
+    assert all(section["validation"] == "val" for section in sections.values())

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from sslkit.evaluations.linear import LinearProbe as LinearProbe
     from sslkit.evaluations.linear_cached import LinearProbeCached as LinearProbeCached
     from sslkit.evaluations.linear_online import LinearOnline as LinearOnline
+    from sslkit.evaluations.logistic import LogisticProbe as LogisticProbe
     from sslkit.evaluations.map_picture import MapPicture as MapPicture
     from sslkit.evaluations.neighbours_picture import NeighboursPicture as NeighboursPicture
     from sslkit.evaluations.probe_transform import TransformProbe as TransformProbe
@@ -132,6 +133,7 @@ _PUBLIC = {
     "LinearProbe": "sslkit.evaluations.linear",
     "LinearProbeCached": "sslkit.evaluations.linear_cached",
     "Loader": "sslkit.loader",
+    "LogisticProbe": "sslkit.evaluations.logistic",
     "MLP": "sslkit.heads.mlp",
     "MNIST": "sslkit.datasets.mnist",
     "MapPicture": "sslkit.evaluations.map_picture",

@@ -28,6 +28,7 @@ registry = Registry(
         "linear": "sslkit.evaluations.linear:LinearProbe",
         "linear_cached": "sslkit.evaluations.linear_cached:LinearProbeCached",
         "linear_online": "sslkit.evaluations.linear_online:LinearOnline",
+        "logistic": "sslkit.evaluations.logistic:LogisticProbe",
         "map_picture": "sslkit.evaluations.map_picture:MapPicture",
         "neighbours_picture": "sslkit.evaluations.neighbours_picture:NeighboursPicture",
         "probe_transform": "sslkit.evaluations.probe_transform:TransformProbe",

@@ -1,0 +1,56 @@
+"""Images to choose a parameter on: those of a validation split, or a share of the training images that is held out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int64
+
+from sslkit.errors import DataError
+from sslkit.evaluations.features import Features
+
+
+class Parts(NamedTuple):
+    """What is learnt from before the choice, what is chosen on, and both, for what is learnt after it."""
+
+    learnt_from: Features
+    chosen_on: Features
+    together: Features
+
+
+def validated(train: Features, validation: Features, *, test: Features, evaluation: str) -> Parts:
+    """The parts where a validation split is named.
+
+    Raises:
+        DataError: it is the split that is learnt from, or the one that is tested.
+    """
+    for other, use in ((train, "learns from"), (test, "is tested on")):
+        if other.split == validation.split:
+            raise DataError(
+                f"evaluate: {evaluation!r} can't choose on the split {validation.split!r}, which it {use}. Name another one "
+                f"with 'validation', or none: then a share of the training images is held out."
+            )
+    assert train.labels is not None, "both splits have been checked"
+    assert validation.labels is not None, "both splits have been checked"
+    together = Features(
+        np.concatenate([train.h, validation.h]),
+        np.concatenate([train.labels, validation.labels]),
+        train.classes,
+        f"{train.split} and {validation.split}",
+    )
+    return Parts(train, validation, together)
+
+
+def held_out(train: Features, rows: Int64[np.ndarray, " m"], *, evaluation: str) -> Parts:
+    """The parts where these rows of the training images are held out.
+
+    Raises:
+        DataError: there are none.
+    """
+    if len(rows) == 0:
+        raise DataError(
+            f"evaluate: the split {train.split!r} has too few images for {evaluation!r} to hold some out and choose on them. "
+            f"Name a split for that with 'validation'."
+        )
+    return Parts(train.rows(np.delete(np.arange(len(train.h)), rows)), train.rows(rows), train)

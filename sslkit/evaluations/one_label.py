@@ -1,0 +1,59 @@
+"""Images of one class each, as logistic regression sees them: what it minimises, what is held out, what is counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+
+from sslkit.datasets.subset import share
+from sslkit.errors import DataError
+from sslkit.evaluations.accuracy import Found, accuracies, guesses
+from sslkit.evaluations.features import Features, Labels, labelled_features
+from sslkit.evaluations.score_losses import SoftmaxLoss
+
+
+class OneLabel:
+    """Softmax regression, and the share of the images whose own class is scored best.
+
+    Args:
+        train: the split to learn from.
+        others: the splits that are scored.
+
+    Raises:
+        DataError: labels are missing, classes differ, features are not finite, or all images of `train` are of one class.
+    """
+
+    metric = "top1"
+
+    def __init__(self, train: Features, *others: Features) -> None:
+        pairs = [labelled_features(train, other, "logistic") for other in others]
+        self.num_classes = max(pair.num_classes for pair in pairs)
+        if len(np.unique(pairs[0].train)) < 2:
+            raise DataError(
+                f"evaluate: all images of the split {train.split!r} are of one class, and 'logistic' needs two or more."
+            )
+
+    def loss(self, features: Features, device: torch.device) -> SoftmaxLoss:
+        """What is minimised."""
+        return SoftmaxLoss(_labels(features), num_classes=self.num_classes, device=device)
+
+    def held_out(self, features: Features, fraction: float, *, seed: int) -> Int64[np.ndarray, " m"]:
+        """Rows of a share of each class, at least one image, but never the only one."""
+        labels = _labels(features)
+        rows = share(labels, fraction, seed=seed)
+        return rows[np.isin(labels[rows], np.delete(labels, rows))]
+
+    def measure(self, scores: Float64[np.ndarray, "n c"], features: Features) -> float:
+        """Top-1."""
+        return float(np.mean(guesses(scores, _labels(features)).ranks == 0))
+
+    def found(self, scores: Float64[np.ndarray, "n c"], features: Features) -> Found:
+        """All that is counted of a test split."""
+        labels = _labels(features)
+        return accuracies(guesses(scores, labels), labels, prefix="logistic", num_classes=self.num_classes)
+
+
+def _labels(features: Features) -> Labels:
+    assert features.labels is not None, "they have been checked"
+    return features.labels

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from sslkit import build, toml
 from sslkit.checkpoint import write
 from sslkit.datasets.stand_in import skipped
-from sslkit.errors import DataError, UserError
+from sslkit.errors import DataError
 from sslkit.evaluate import Evaluator
 from sslkit.progress import Reporter
 from sslkit.recipe import Recipe
@@ -84,8 +84,8 @@ def transfer(folder: Path, data: Sequence[str], *, plan: Plan, report: Reporter)
             report.say(f"transfer to {name}")
             try:
                 columns.append(_column(folder, name, text, plan=plan, report=report, stop=stop))
-            except UserError as error:
-                raise type(error)(f"--data {text}: {error}") from error
+            except DataError as error:
+                raise DataError(f"--data {text}: {error}") from error
             content = [{"data": column.name, "metric": column.metric, "results": column.results} for column in columns]
             write(folder / "transfer.json", (json.dumps(content, indent=1) + "\n").encode())
     return columns
@@ -139,7 +139,7 @@ def _names(data: Sequence[str]) -> list[str]:
     """A name a data set: its folder's or its own, with a number where two have the same."""
     names: list[str] = []
     for text in data:
-        name = Path(text).resolve().name if Path(text).is_dir() else str(_table(text).get("name", "data"))
+        name = str(_table(text).get("name", "data")) if text.lstrip().startswith("{") else Path(text).resolve().name
         same = names.count(name) + sum(one.startswith(f"{name}-") for one in names)
         names.append(f"{name}-{same + 1}" if same else name)
     return names

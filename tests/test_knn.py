@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from sklearn.neighbors import KNeighborsClassifier
 from small import tops
 
-from sslkit.errors import DataError
-from sslkit.evaluations import knn, registry
+from sslkit.errors import DataError, UserError
+from sslkit.evaluations import knn, neighbours, registry
 from sslkit.evaluations.accuracy import guesses
 from sslkit.evaluations.features import Features
 from sslkit.evaluations.knn import KNN
@@ -33,22 +34,33 @@ def random_features(seed, n, *, d=8, num_classes=4, split="train"):
     return features(rng.standard_normal((n, d)), rng.integers(num_classes, size=n), split=split)
 
 
-def literal_top1(train, test, *, k, temperature):
+def cosine(a, b):
+    norms = math.sqrt(float(a @ a)) * math.sqrt(float(b @ b))
+    return float(a @ b) / norms if norms > 0 else 0.0
+
+
+def squared_distance(a, b):
+    return float(((a - b) ** 2).sum())
+
+
+def literal_weight(a, b, *, metric, votes, temperature):
+    """What a neighbour adds to its class; divided by nothing, so temperatures must not be small."""
+    score = cosine(a, b) if metric == "cosine" else -squared_distance(a, b)
+    distance = 1 - score if metric == "cosine" else math.sqrt(-score)
+    return {"exp": math.exp(score / temperature), "inverse": 1 / (distance + 1e-5), "uniform": 1.0}[votes]
+
+
+def literal_top1(train, test, *, k, temperature=0.07, metric="cosine", votes="exp"):
     """The formula, image by image and neighbour by neighbour, in float64."""
-
-    def cosine(a, b):
-        norms = math.sqrt(float(a @ a)) * math.sqrt(float(b @ b))
-        return float(a @ b) / norms if norms > 0 else 0.0
-
     bank, queries = train.h.astype(np.float64), test.h.astype(np.float64)
     num_hits = 0
-    for query, label in zip(queries, test.labels, strict=True):
-        similarities = [cosine(query, row) for row in bank]
-        nearest = sorted(range(len(bank)), key=lambda i: (-similarities[i], i))[:k]
-        votes = [0.0] * (1 + max(train.labels.max(), test.labels.max()))
-        for i in nearest:
-            votes[train.labels[i]] += math.exp(similarities[i] / temperature)
-        num_hits += votes.index(max(votes)) == label
+    for number, (query, label) in enumerate(zip(queries, test.labels, strict=True)):
+        others = [i for i in range(len(bank)) if train.split != test.split or train.indices[i] != test.indices[number]]
+        far = (lambda i: -cosine(query, bank[i])) if metric == "cosine" else (lambda i: squared_distance(query, bank[i]))  # noqa: B023
+        sums = [0.0] * (1 + max(train.labels.max(), test.labels.max()))
+        for i in sorted(others, key=lambda i: (far(i), i))[:k]:
+            sums[train.labels[i]] += literal_weight(query, bank[i], metric=metric, votes=votes, temperature=temperature)
+        num_hits += sums.index(max(sums)) == label
     return num_hits / len(queries)
 
 
@@ -71,7 +83,10 @@ def collapsed(bank):
     return features(np.ones_like(bank.h), bank.labels)
 
 
-@pytest.mark.parametrize("degenerate", [lambda bank: bank, duplicated, of_one_class, with_zero_rows, collapsed])
+DEGENERATE = [lambda bank: bank, duplicated, of_one_class, with_zero_rows, collapsed]
+
+
+@pytest.mark.parametrize("degenerate", DEGENERATE)
 @pytest.mark.parametrize("temperature", [0.07, 1.0])
 @pytest.mark.parametrize("k", [1, 7, 60])
 def test_equals_the_formula_in_float64(degenerate, temperature, k):
@@ -81,6 +96,36 @@ def test_equals_the_formula_in_float64(degenerate, temperature, k):
         assert classified(k=k, temperature=temperature)(train, test) == [
             ("knn_top1", literal_top1(train, test, k=k, temperature=temperature))
         ]
+
+
+@pytest.mark.parametrize("degenerate", DEGENERATE)
+@pytest.mark.parametrize("backend", ["faiss", "torch"])
+@pytest.mark.parametrize("votes", ["exp", "inverse", "uniform"])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_every_metric_and_vote_equals_its_formula_in_float64(metric, votes, backend, degenerate):
+    rule = {"k": 60, "temperature": 1.0, "metric": metric, "votes": votes}
+    for seed in range(2):
+        train = degenerate(random_features(seed, 60))
+        test = random_features(100 + seed, 40, split="test")
+        test.h[:5] = train.h[:5]  # at distance 0
+        expected = literal_top1(train, test, **rule)
+        assert classified(**rule, backend=backend)(train, test) == [("knn_top1", expected)]
+
+
+@pytest.mark.parametrize("k", [1, 5, 200])
+@pytest.mark.parametrize("votes", ["exp", "inverse", "uniform"])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_every_guess_is_scikit_learns(metric, votes, k):
+    weights = {
+        "exp": lambda d: np.exp((1 - d if metric == "cosine" else -(d**2)) / 0.5),
+        "inverse": lambda d: 1 / (d + 1e-5),
+        "uniform": "uniform",
+    }[votes]
+    train, test = random_features(0, 500, num_classes=7), random_features(1, 200, num_classes=7, split="test")
+    classifier = KNeighborsClassifier(k, weights=weights, metric=metric, algorithm="brute")
+    expected = classifier.fit(train.h.astype(np.float64), train.labels).predict(test.h.astype(np.float64))
+    found = dict(KNN(k=k, metric=metric, votes=votes, temperature=0.5)(train, test))
+    np.testing.assert_array_equal(found["knn_predicted"], expected)
 
 
 def test_zero_queries_are_equally_far_from_everything():
@@ -128,6 +173,64 @@ def test_several_k_equal_one_by_one():
     assert classified(k=(20,))(train, test) == classified(k=20)(train, test)
 
 
+def test_several_temperatures_equal_one_by_one():
+    train, test = random_features(0, 200), random_features(1, 300, split="test")
+    found = classified(k=150, temperature=(0.05, 1, 10.0))(train, test)
+    assert [name for name, _ in found] == ["knn_t0.05_top1", "knn_t1_top1", "knn_t10.0_top1"]
+    assert [value for _, value in found] == [classified(k=150, temperature=t)(train, test)[0][1] for t in (0.05, 1.0, 10.0)]
+    assert len({value for _, value in found}) == 3, "the temperatures are told apart"
+    both = classified(k=(20, 150), temperature=(0.07, 1.0))(train, test)
+    assert both == [
+        (f"knn_k{k}_t{t}_top1", classified(k=k, temperature=t)(train, test)[0][1]) for k in (20, 150) for t in (0.07, 1.0)
+    ]
+
+
+@pytest.mark.parametrize(("num_further", "winner"), [(1, 0), (3, 1)])
+def test_inverse_votes_by_hand(num_further, winner):
+    """At distance 0 a vote of 1e5, at 1e-5 one of 5e4: three of these win, one does not; float32 alone would not tell."""
+    train = features([[0.5], *[[0.5 + 1e-5]] * num_further, [9]], [0, *[1] * num_further, 1])
+    test = features([[0.5]], [winner], split="test")
+    assert classified(k=1 + num_further, metric="euclidean", votes="inverse")(train, test) == [("knn_top1", 1.0)]
+
+
+def test_uniform_votes_by_hand():
+    train = features([[1, 0], [0, 1], [0, 5]], [0, 1, 1])
+    test = features([[1, 0]], [1], split="test")
+    assert classified(k=3, votes="uniform")(train, test) == [("knn_top1", 1.0)]
+    assert classified(k=3)(train, test) == [("knn_top1", 0.0)]
+
+
+def test_votes_of_far_neighbours_do_not_vanish():
+    """e^(-d^2 / T) is 0 in float64 from the second on, and still the nearer of the classes is the better guess."""
+    train = features(np.arange(12)[:, None], np.arange(12)[::-1])
+    for metric, h in [("euclidean", train.h), ("cosine", np.stack([np.cos(train.h[:, 0] / 9), np.sin(train.h[:, 0] / 9)], 1))]:
+        bank = features(h, train.labels)
+        for label in range(12):
+            test = features(h[:1], [label], split="test")
+            found = dict(KNN(k=12, temperature=1e-5, metric=metric)(bank, test))
+            assert found["knn_top5"] == (label >= 7), (metric, label)
+
+
+def test_many_equally_far_neighbours_outvote_few_however_far():
+    train = features([[1e10], [-1e10], [-1e10], [-1e10]], [0, 1, 1, 1])
+    assert classified(k=4, metric="euclidean")(train, features([[0]], [1], split="test")) == [("knn_top1", 1.0)]
+
+
+def test_twice_the_temperature_for_euclidean_on_the_unit_sphere():
+    train, test = random_features(0, 300), random_features(1, 200, split="test")
+    for one in (train, test):
+        one.h[:] /= np.linalg.norm(one.h, axis=1, keepdims=True)
+    expected = KNN(k=50, temperature=0.2)(train, test)
+    found = KNN(k=50, temperature=0.4, metric="euclidean")(train, test)
+    np.testing.assert_array_equal(dict(found)["knn_predicted"], dict(expected)["knn_predicted"])
+
+
+def test_a_class_that_is_not_in_the_bank_is_never_right():
+    train = random_features(0, 60, num_classes=3)
+    test = features(train.h, [*train.labels[:30], *[3] * 30], split="test")
+    assert classified(k=1)(train, test) == [("knn_top1", 0.5)]
+
+
 def test_among_equally_near_neighbours_the_earlier_come_first():
     train = features(np.ones((200, 8)), [0, 1, 1] + [2] * 197)
     test = features(np.ones((6, 8)), [0, 1, 1, 2, 2, 2], split="test")
@@ -155,11 +258,12 @@ def test_same_bits_twice_and_in_any_chunks(monkeypatch):
     train, test = random_features(0, 500, num_classes=12), random_features(1, 300, num_classes=12, split="test")
     first = classified(k=(5, 50))(train, test)
     assert classified(k=(5, 50))(train, test) == first
-    monkeypatch.setattr(knn, "_ROWS", 37)
+    monkeypatch.setattr(neighbours, "_ROWS", 37)
+    monkeypatch.setattr(neighbours, "_NUMBERS", 60 * 50)
     assert classified(k=(5, 50))(train, test) == first
 
 
-def test_memory_does_not_grow_with_the_queries():
+def test_memory_does_not_grow_with_the_queries(monkeypatch):
     def peak(num_queries):
         train, test = random_features(0, 1000), random_features(1, num_queries, split="test")
         tracemalloc.start()
@@ -168,7 +272,10 @@ def test_memory_does_not_grow_with_the_queries():
         tracemalloc.stop()
         return most
 
+    monkeypatch.setattr(neighbours, "_NUMBERS", 2048 * 200)
     assert peak(8192) < 1.3 * peak(2048)
+    monkeypatch.setattr(neighbours, "_NUMBERS", 8192 * 200)
+    assert peak(8192) > 1.3 * peak(2048), "this check can fail"
 
 
 def test_separates_what_is_separable():
@@ -178,6 +285,47 @@ def test_separates_what_is_separable():
     train, test = features(h[:60], labels[:60]), features(h[60:], labels[60:], split="test")
     assert classified(k=10)(train, test) == [("knn_top1", 1.0)]
     assert classified(k=10)(features(h[:60], rng.permutation(labels[:60])), test)[0][1] < 0.7
+
+
+def same_split(bank, rows, *, split="train"):
+    """Some rows of a split as a bank."""
+    return Features(bank.h[rows], bank.labels[rows], None, split, bank.indices[rows])
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("k", [1, 5, 29])
+def test_an_image_does_not_vote_for_itself(k, metric):
+    images = random_features(0, 60)
+    banks = {
+        "all": np.arange(60),
+        "in another order": np.random.default_rng(0).permutation(60),
+        "a part": np.arange(0, 60, 2),
+        "twice": np.tile(np.arange(30), 2),
+    }
+    for name, rows in banks.items():
+        bank = same_split(images, rows)
+        rule = {"k": min(k, len(rows) - 2), "temperature": 1.0, "metric": metric}
+        assert classified(**rule)(bank, images) == [("knn_top1", literal_top1(bank, images, **rule))], name
+        other = Features(bank.h, bank.labels, None, "val", bank.indices)
+        assert dict(classified(k=1)(other, same_split(images, rows)))["knn_top1"] == 1.0, "of another split it is another image"
+
+
+def test_leave_one_out_by_hand():
+    images = features([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], [0, 1, 2, 2])
+    assert classified(k=1)(images, images) == [("knn_top1", 0.5)]  # 0 and 1 take each other's class
+    assert classified(k=1)(images, features(images.h, images.labels, split="test")) == [("knn_top1", 1.0)]
+    bank = same_split(images, np.array([0, 2]))
+    assert classified(k=1)(bank, same_split(images, np.array([0, 1, 2, 3]))) == [("knn_top1", 0.25)]  # 3 alone
+
+
+def test_leave_one_out_needs_one_image_more():
+    images = random_features(0, 20)
+    assert KNN(k=19)(images, images)
+    with pytest.raises(DataError, match="k = 20, but the bank 'train' has only 19 images that are not the image itself"):
+        KNN(k=20)(images, images)
+    with pytest.raises(DataError, match="set k to 9 or less"):
+        KNN(k=10)(same_split(images, np.arange(10)), images)
+    assert KNN(k=10)(same_split(images, np.arange(10)), same_split(images, np.arange(10, 20)))
 
 
 def test_k_above_the_bank():
@@ -214,9 +362,54 @@ def test_the_recipe_side():
     model = registry.model("knn")
     assert model(k=(5, 20)).k == (5, 20)
     assert model().k == 20
-    for wrong in [{"k": 0}, {"k": ()}, {"k": (5, 0)}, {"temperature": 0.0}]:
+    for wrong in [
+        {"k": 0}, {"k": ()}, {"k": (5, 0)}, {"temperature": 0.0}, {"temperature": (0.1, 0.0)}, {"temperature": ()},
+        {"metric": "manhattan"}, {"votes": "rank"}, {"index": "pq"}, {"backend": "numpy"}, {"num_probes": 0},
+    ]:  # fmt: skip
         with pytest.raises(ValidationError):
             model(**wrong)
+    assert registry.filled("knn", {"temperature": [1, 0.1]})[0]["temperature"] == (1.0, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"votes": "uniform", "temperature": (0.1, 0.2)}, 'temperature: votes = "uniform" have none'),
+        ({"index": "ivf", "backend": "torch"}, 'index: "ivf" is faiss\'s; with backend = "torch" there is "flat" only'),
+        ({"num_probes": 3}, 'num_probes: index = "flat" has no such number'),
+        ({"index": "hnsw", "num_lists": 3}, 'num_lists: index = "hnsw" has no such number'),
+        ({"index": "ivf", "ef_search": 3}, 'ef_search: index = "ivf" has no such number'),
+    ],
+)
+def test_parameters_that_do_not_go_together(parameters, says):
+    with pytest.raises(UserError, match=says):
+        KNN(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({}, "votes exp(cos/T)"),
+        ({"metric": "euclidean"}, "votes exp(-d^2/T)"),
+        ({"metric": "euclidean", "votes": "inverse"}, "votes 1/(d + 1e-05)"),
+        ({"votes": "uniform"}, "equal votes"),
+    ],
+)
+def test_the_protocol_says_the_rule(parameters, says):
+    assert KNN(**parameters).protocol == says
+
+
+@pytest.mark.parametrize(
+    ("parameters", "settings"),
+    [
+        ({}, {}),
+        ({"index": "ivf"}, {"num_lists": 31, "num_probes": 31}),
+        ({"index": "ivf", "num_lists": 90, "num_probes": 3}, {"num_lists": 90, "num_probes": 3}),
+        ({"index": "hnsw", "ef_search": 20}, {"num_links": 32, "ef_construction": 80, "ef_search": 20}),
+    ],
+)
+def test_what_an_index_leaves_open_is_told(parameters, settings):
+    assert KNN(**parameters).settings(1000) == settings
 
 
 def imported_by(statement: str) -> str:

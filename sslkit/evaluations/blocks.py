@@ -11,7 +11,20 @@ _BYTES = 1 << 26  # of a block
 _ROWS = 2048  # of a block at most, so that a number for each pair of rows of two blocks fits in memory as well
 _COLUMNS = 4096  # of a block of some columns
 
+_NUMBERS = 1 << 25  # of a part
+
 Rows = Int64[np.ndarray, " m"]
+
+
+def slices(num_rows: int, size: int) -> Iterator[slice]:
+    """Rows one after another, `size` at a time."""
+    for first in range(0, num_rows, size):
+        yield slice(first, min(first + size, num_rows))
+
+
+def parts(h: Float32[np.ndarray, "n d"]) -> Iterator[slice]:
+    """All rows of features, 128 MB at a time: for what is done in float32, and the better the more rows it is done to."""
+    return slices(len(h), max(1, _NUMBERS // max(1, h.shape[1])))
 
 
 def blocks(h: Float32[np.ndarray, "n d"], rows: Rows | None = None) -> Iterator[Float64[np.ndarray, "b d"]]:

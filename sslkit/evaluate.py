@@ -199,7 +199,8 @@ class Evaluator:
             }
             return list(evaluation(**{name: make() for name, make in signatures.declared(called, offered).items()}))
 
-        if not signatures.declared(called, dict.fromkeys(("images", "selection", "final"))):
+        needed = {one.name for one in signatures.parameters_of(called) if one.default is one.empty}
+        if needed.isdisjoint(("images", "selection", "final")):
             return found(lambda _: None)
         num_train = len(self._chosen(part, seed).images)
         with self.report.work(f"{who}: {part.name}", _images_learnt(evaluation, num_train)) as advance:

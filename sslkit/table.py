@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 _TITLES = {"pixels": "raw pixels", "untrained": "untrained", "trained": "trained"}
+_FOUR_DIGITS = 1e-3  # what is smaller would show fewer than two digits
 _METRICS = {"top1": "top-1", "mean_per_class": "mean per class", "map": "11-point mAP"}
 _ROWS = {"linear": "linear", "finetune": "fine-tuned", "random": "random init"}
 _SHOWN_APART = (
@@ -52,7 +53,8 @@ def protocol(facts: Mapping[str, Any]) -> str:
 def _value(result: Mapping[str, Any]) -> str:
     """The number, with its spread where it is a mean over seeds."""
     spread = f" +- {result['spread']:.4f}" if "spread" in result else ""
-    return f"{result['value']:.4f}{spread}"
+    tiny = 0 < abs(result["value"]) < _FOUR_DIGITS
+    return f"{result['value']:.1e}{spread}" if tiny else f"{result['value']:.4f}{spread}"
 
 
 def _short(value: Any) -> str:

@@ -80,10 +80,17 @@ def test_a_sphere_takes_one_step():
 
 
 def test_a_step_that_is_too_long_is_cut():
-    def narrow(x):
-        return float(50 * (x**2).sum()), 100 * x
+    """Of the step from 1 by -60 first a tenth is tried, the least there may be, then the lowest point of the parabola, 0."""
+    tried = []
 
-    found = minimise(narrow, at(narrow, torch.ones(1).double()), done=near(1e-12), max_steps=20)
+    def narrow(x):
+        tried.append(float(x[0]))
+        return float(30 * (x**2).sum()), 60 * x
+
+    found = minimise(
+        narrow, Point(torch.ones(1).double(), 30.0, torch.full((1,), 60.0).double()), done=near(1e-12), max_steps=20
+    )
+    assert tried == pytest.approx([-59, -5, 0], abs=1e-12)
     assert abs(float(found.place[0])) < 1e-12
 
 
@@ -92,6 +99,8 @@ def test_where_it_ends():
     start = at(function, torch.ones(20).double())
     assert minimise(function, start, done=lambda _point: True, max_steps=9) is start
     assert minimise(function, start, done=near(0), max_steps=0) is start
+    flat = Point(torch.ones(3).double(), 7.0, torch.zeros(3).double())
+    assert minimise(lambda _x: flat[1:], flat, done=lambda _point: False, max_steps=9) is flat, "nothing leads down"
     exact = minimise(function, start, done=near(0), max_steps=10_000)
     assert minimise(function, exact, done=near(0), max_steps=10_000) is exact, "rounding has ended it"
     assert float(exact.gradient.abs().max()) < 1e-6

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from sslkit import draws, signatures
+from sslkit.distributed.gather import gather
+from sslkit.distributed.gradients import average_gradients
 
 Precision = Literal["fp32", "bf16"]
 Scalars = dict[str, Tensor]
@@ -30,6 +32,9 @@ def whole(
 ) -> tuple[Tensor, Scalars]:
     """The gradients of a batch in one pass.
 
+    With several ranks each holds its own rows of the batch: `objective` sees the outputs, labels and indices of all of them, and
+    the gradients are those of the whole batch (`sslkit.distributed`).
+
     Args:
         method: `project` and `objective` of the method's contract.
         batch: `views`, a list of `(n, c, h, w)`, with `labels (n,)` or None and `indices (n,)`.
@@ -44,8 +49,11 @@ def whole(
     seed_noise(seed, "model", step)
     with autocast(device, precision):
         outputs = method.project([view.to(device, non_blocking=True) for view in batch.views])
-        loss, scalars = method.objective(*outputs, **_offered(method, batch, device))
+        everything = [gather(output) for output in outputs]
+        offered = {name: None if one is None else gather(one) for name, one in _offered(method, batch, device).items()}
+        loss, scalars = method.objective(*everything, **offered)
     loss.backward()
+    average_gradients(method.parameters())
     return loss.detach(), scalars
 
 

@@ -108,7 +108,8 @@ class LinearProbeCached:
 
 def _embedded(encoder: nn.Module, images: EvaluationImages, epoch: int) -> Rows:
     """Every training image once, cropped and flipped at random, in the order of the epoch."""
-    parts = [(encode(encoder, x).cpu().numpy(), y.cpu().numpy()) for x, y in images.train_batches(epoch, 256)]
+    # Copies: raw pixels are views of the loader's memory, which the next batches are written to.
+    parts = [(encode(encoder, x).cpu().numpy().copy(), y.cpu().numpy().copy()) for x, y in images.train_batches(epoch, 256)]
     return np.concatenate([h for h, _ in parts]), np.concatenate([y for _, y in parts])
 
 

@@ -147,13 +147,21 @@ def restore(checkpoint: Checkpoint, method: nn.Module, optimizer: torch.optim.Op
     groups = optimizer.param_groups
     parameters = {name: p for group in groups for name, p in zip(group["names"], group["params"], strict=True)}
     if unknown := sorted(set(kept) - set(parameters)):
-        raise CheckpointError(f"{checkpoint.path}: holds optimizer state of unknown parameters, first {unknown[0]!r}.")
+        raise CheckpointError(f"{checkpoint.path}: holds optimizer state of unknown parameters, first {unknown[0]!r}")
     state = {
         i: {key: _laid_out(tensor, parameter) for key, tensor in kept[name].items()}
         for i, (name, parameter) in enumerate(parameters.items())
         if name in kept
     }
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def step_of(checkpoint: Checkpoint) -> int:
+    """After which step it was saved; CheckpointError if it does not say."""
+    step = checkpoint.facts.get("step")
+    if not isinstance(step, int):
+        raise CheckpointError(f"{checkpoint.path}: does not say after which step it was saved")
+    return step
 
 
 def restore_weights(checkpoint: Checkpoint, method: nn.Module) -> None:

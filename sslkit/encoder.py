@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from sslkit import checkpoint
 from sslkit.draws import Draws
-from sslkit.errors import CheckpointError, DataError
+from sslkit.errors import CheckpointError, DataError, UnknownName, UserError
+from sslkit.origin import origin
 from sslkit.registry import registry_of
 from sslkit.views import View
 
@@ -68,9 +69,18 @@ def load_encoder(path: str | Path) -> tuple[nn.Module, Transform]:
         raise CheckpointError(f"{file}: is no encoder file; give the run folder, or its encoder.safetensors.")
     try:
         return _rebuilt(stored)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # pydantic's ValidationError is a ValueError
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{file}: was written by another version of sslkit or of a plugin: {reason}") from error
+    except UnknownName as error:
+        raise UnknownName(f"{file}: {error} {origin(file.parent)}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, UserError) as error:
+        # pydantic's ValidationError is a ValueError
+        raise CheckpointError(f"{file}: can't be put together: {_reason(error)}. {origin(file.parent)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The first thing that is wrong; torch's and pydantic's first line only says of what."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    missing = f"{lines[0]} is missing" if isinstance(error, KeyError) else " ".join(lines[:2])
+    return missing.rstrip(".") or type(error).__name__
 
 
 def _rebuilt(stored: checkpoint.Checkpoint) -> tuple[nn.Module, Transform]:

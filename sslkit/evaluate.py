@@ -81,18 +81,20 @@ class Evaluator:
     def _check(self, number: int, part: Part) -> None:
         """Let an evaluation look at the labels before any training, as features of width 0."""
         try:
-            train, test = self._chosen(part, self.recipe.train.seed), self.splits[part.options["test"]]
+            seed = self.recipe.train.seed
+            train, test = self._chosen(part, seed), self.splits[part.options["test"]]
+            validation = self.splits.get(part.options["validation"])
             evaluation = build.component(part)
             if "online" in signatures.declared(type(evaluation).__call__, {"online": None}):
                 self._check_online(part)
             check = getattr(evaluation, "check", None)
             if check is not None:
-                check(
-                    *(
-                        Features(np.zeros((len(s.images), 0), np.float32), s.images.labels, s.images.classes, s.name)
-                        for s in (train, test)
-                    )
-                )
+                more = {"validation": None if validation is None else _labels_of(validation), "seed": seed}
+                check(_labels_of(train), _labels_of(test), **signatures.declared(check, more))
+            called = signatures.written(type(evaluation), "__call__")
+            if called is not None and signatures.declared(called, {"selection": None, "final": None}):
+                for_selection(train, validation)
+                for_last_training(train, validation, test)
         except DataError as error:
             raise DataError(f"evaluate.{number} ({part.name}): {error}") from error
 
@@ -229,6 +231,12 @@ class Evaluator:
             "seed": self.recipe.train.seed,
             "recipe": self.recipe.digest(),
         }
+
+
+def _labels_of(split: Split) -> Features:
+    """What is known of a split before anything is trained, as features of width 0."""
+    images = split.images
+    return Features(np.zeros((len(images), 0), np.float32), images.labels, images.classes, split.name)
 
 
 def _place(folder: Path, who: str, layer: str) -> Path:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from sslkit import checkpoint, toml
-from sslkit.errors import DataError, UserError, did_you_mean, listed
+from sslkit import checkpoint
+from sslkit.errors import DataError, RunFolderError, UserError, did_you_mean, listed
 from sslkit.folder import RunFolder
+from sslkit.origin import origin
 from sslkit.recipe import LOCATIONS, fixed, leaves
 from sslkit.results import Result, arrays_file
 
@@ -80,17 +81,16 @@ class FinishedRun:
         run = RunFolder(folder)
         if not run.resolved.exists():
             raise UserError(_no_run(folder))
-        resolved, _ = toml.parse(run.resolved.read_text(encoding="utf-8"), source=str(run.resolved))
-        try:
-            results, finished = run.read_results()
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{run.results}: can't be read: {error}.") from error
+        resolved = run.read_resolved()
+        results, finished = run.read_results()
         if not finished:
             raise UserError(
                 f"{folder}: this run is not finished, so its last epoch has no numbers. `sslkit run` goes on with it."
             )
         recipe = fixed(resolved)
-        seed = recipe.pop("train.seed")
+        seed = recipe.pop("train.seed", None)
+        if not isinstance(seed, int):
+            raise RunFolderError(f"{run.resolved}: has no whole number train.seed. {origin(folder)}")
         derived = {f"resolved.{key}": value for key, value in leaves(resolved.get("resolved", {}))}
         recipe |= {key: value for key, value in derived.items() if key in ("resolved.num_images", "resolved.precision")}
         versions = {key: value for key, value in derived.items() if key.startswith("resolved.versions.")}

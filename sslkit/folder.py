@@ -22,6 +22,8 @@ from typing import Any
 from sslkit import toml
 from sslkit.checkpoint import write
 from sslkit.errors import CheckpointError, RunFolderError
+from sslkit.origin import origin, other_versions
+from sslkit.results_form import complaint_of
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,13 @@ class RunFolder:
             if any(path.name != "recipe.toml" and not path.name.startswith(".") for path in self.path.iterdir()):
                 raise RunFolderError(f"{self.path}: is not empty and no run of sslkit. Name another folder with -o FOLDER.")
             return None
-        theirs, _ = toml.parse(self.resolved.read_text(encoding="utf-8"), source=str(self.resolved))
+        theirs = self.read_resolved()
         if differing := differences(theirs):
             shown = "\n".join(f"  {line}" for line in differing)
+            # Where another version wrote it, what differs may be its defaults, which the user never wrote.
+            other = f"{self.resolved}: {sentence}\n" if (sentence := other_versions(theirs)) else ""
             raise RunFolderError(
-                f"{self.path}: holds a run of another recipe:\n{shown}\n"
+                f"{self.path}: holds a run of another recipe:\n{shown}\n{other}"
                 f"Start anew beside it with --fresh, or name another folder with -o FOLDER."
             )
         return theirs
@@ -112,11 +116,29 @@ class RunFolder:
         content = {"finished": finished, "results": list(results)}
         write(self.results, (json.dumps(content, indent=1) + "\n").encode())
 
+    def read_resolved(self) -> dict[str, Any]:
+        """The resolved recipe, whatever version wrote it; UserError if it can't be read or is not TOML."""
+        try:
+            text = self.resolved.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunFolderError(f"{self.resolved}: can't be read: {error}.") from error
+        return toml.parse(text, source=str(self.resolved))[0]
+
     def read_results(self) -> tuple[list[dict[str, Any]], bool]:
-        """The results written so far, and whether the run is finished."""
+        """The results written so far, and whether the run is finished.
+
+        Raises:
+            RunFolderError: the file is damaged, or another version wrote it in a form that this one can't use.
+        """
         if not self.results.exists():
             return [], False
-        content = json.loads(self.results.read_text(encoding="utf-8"))
+        try:
+            content = json.loads(self.results.read_text(encoding="utf-8"))
+            complaint = complaint_of(content)
+        except (ValueError, RecursionError) as error:  # what is no UTF-8 is a ValueError as well
+            complaint = f"no JSON, {error}"
+        if complaint:
+            raise RunFolderError(f"{self.results}: can't be read: {complaint}. {origin(self.path)}")
         return content["results"], content["finished"]
 
     def probe(self) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from sslkit import toml
 from sslkit.check import Check
-from sslkit.errors import UserError, did_you_mean
+from sslkit.errors import Problem, RecipeError, UserError, did_you_mean
+from sslkit.origin import other_versions
 from sslkit.overrides import override
 from sslkit.places import Places
 from sslkit.sections import KIND_OF_SECTION, Part, Train
@@ -62,7 +63,13 @@ class Recipe:
         data, lines = toml.parse(text, source=source)
         places = Places(source, lines)
         override(data, overrides, places=places)
-        return cls(name=name, **Check(places).sections(data))
+        try:
+            return cls(name=name, **Check(places).sections(data))
+        except RecipeError as error:
+            # The resolved recipe of a run says which versions wrote it: what is wrong with it may be right for them.
+            if all(problem.place.startswith("--set ") for problem in error.problems) or not (other := other_versions(data)):
+                raise
+            raise RecipeError([*error.problems, Problem(source, other)]) from error
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe: every default written out, as TOML holds it."""

@@ -15,11 +15,12 @@ from torch import Tensor
 from sslkit import build, checkpoint, encoder, gradient, machine, schedule
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import skipped
-from sslkit.errors import DataError, NonFiniteError, RunFolderError, Stopped, UserError
+from sslkit.errors import CheckpointError, DataError, NonFiniteError, RunFolderError, Stopped, UserError
 from sslkit.evaluate import Evaluator
 from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.loader import Batch, Loader, Plan
+from sslkit.origin import origin
 from sslkit.progress import Reporter, reporter
 from sslkit.recipe import Recipe
 from sslkit.results import Result, merged
@@ -61,6 +62,7 @@ def run(
         work = Run(recipe, target, report=report, stop=stop)
         if before is not None:
             work.check_images(before)
+            work.restore()  # before the versions in resolved.toml become the installed ones: it may name those that fit
         target.create(recipe=text, resolved=work.resolved())
         if finished:
             report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
@@ -120,6 +122,7 @@ class Run:
         self.evaluator.check_layers(self.method.head)
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.results: list[Result] = []
+        self.start: int | None = None  # steps done already, once `restore` has looked
         self.trackers: list[Any] = []
         self.sliced = recipe.train.slice_size < recipe.train.batch_size
         self.watch = Stopwatch(recipe.train.batch_size)
@@ -158,18 +161,32 @@ class Run:
             for line in skipped([self.loader.images, *(split.images for split in self.evaluator.splits.values())]):
                 self.report.say(line)
 
-    def _resume(self) -> int:
-        """Steps done already, with everything put back as it was then."""
+    def restore(self) -> int:
+        """Put everything back as it was at the newest checkpoint, once; gives the steps done by then.
+
+        Raises:
+            CheckpointError: no checkpoint is whole, or the newest one is not of this network and optimizer.
+        """
+        if self.start is not None:
+            return self.start
         found, refused = checkpoint.newest(self.folder.checkpoints)
         if found is None and refused:
             raise refused[0]
         for error in refused:
             self.report.say(f"{error} The one before it is used.")
-        step = 0
+        self.start = 0
         if found is not None:
-            checkpoint.restore(found, self.method, self.optimizer)
-            step = int(found.facts["step"])
-            self.report.say(f"{self.folder.path}: goes on after step {step} of {self.facts.steps}")
+            try:
+                checkpoint.restore(found, self.method, self.optimizer)
+                self.start = checkpoint.step_of(found)
+            except CheckpointError as error:
+                raise CheckpointError(f"{error}. {origin(self.folder.path)}") from error
+            self.report.say(f"{self.folder.path}: goes on after step {self.start} of {self.facts.steps}")
+        return self.start
+
+    def _resume(self) -> int:
+        """Steps done already, with everything put back as it was then, and what was written after them dropped."""
+        step = self.restore()
         for name in ("metrics.jsonl", "timing.jsonl"):
             self.folder.truncate(name, step=step)
         done = step / self.facts.steps_per_epoch

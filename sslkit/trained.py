@@ -10,8 +10,9 @@ from torch import nn
 
 from sslkit import build, checkpoint
 from sslkit.encoder import Transform, load_encoder
-from sslkit.errors import UserError
+from sslkit.errors import CheckpointError, UserError
 from sslkit.folder import RunFolder
+from sslkit.origin import origin
 from sslkit.recipe import Recipe
 from sslkit.toml_writer import inline
 
@@ -32,8 +33,8 @@ class Trained:
         """A run from its folder; `overrides` are `KEY=VALUE` over its resolved recipe.
 
         Raises:
-            CheckpointError: the encoder, or the last checkpoint, is missing or damaged.
-            UserError: the folder holds no run.
+            CheckpointError: the encoder, or the last checkpoint, is missing, damaged, or another version's.
+            UserError: the folder holds no run, or another version wrote its recipe or its results.
         """
         target = RunFolder(folder)
         if not target.resolved.exists():
@@ -41,10 +42,14 @@ class Trained:
         recipe = Recipe.load(target.resolved, overrides)
         trained, transform = load_encoder(folder)
         last = checkpoint.load(target.last)  # for the head; an older one's would be another
+        target.read_results()  # a mistake in them shows before hours of evaluation
         classifier = last.tensors.get("method/classifier.bias")
         num_classes = None if classifier is None else len(classifier)
         method = build.method(recipe, in_channels=transform.channels, num_classes=num_classes)
-        checkpoint.restore_weights(last, method)
+        try:
+            checkpoint.restore_weights(last, method)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}. {origin(folder)}") from error
         return cls(target, recipe, trained, method.head.eval(), transform, getattr(method, "classifier", None))
 
 

@@ -14,8 +14,9 @@ from safetensors.numpy import load_file
 from small import TEXT, recipe_file, sslkit
 
 from sslkit import build, checkpoint, draws
+from sslkit.datasets.shapes import Shapes
 from sslkit.datasets.subset import share
-from sslkit.errors import CheckpointError
+from sslkit.errors import CheckpointError, DataError
 from sslkit.evaluate import Evaluator
 from sslkit.evaluations import neighbours_picture
 from sslkit.evaluations.neighbours_picture import NeighboursPicture as Neighbours
@@ -191,6 +192,72 @@ def test_a_recipe_that_only_draws(tmp_path):
     assert {path.name for path in run.iterdir()} >= {"neighbours.png", "pixels"}
     assert results(run) == []
     assert results_table([], title="nothing").caption == "no numbers"
+
+
+CHOOSING = """
+[[evaluate]]
+name = "{name}"
+validation = "{validation}"
+"""
+
+
+class Unlabelled(Shapes):
+    """Drawn images whose classes nobody tells."""
+
+    def __len__(self):
+        return 15
+
+
+def opened(change):
+    """The small recipe's images, the split `val` changed."""
+
+    def images(split):
+        found = Shapes(split, num_images=60, size=12)
+        if split == "val":
+            change(found)
+        return found
+
+    return images
+
+
+def labelled(labels):
+    return lambda images: setattr(images, "labels", labels(images.labels))
+
+
+def unlabelled(images):
+    images.__class__ = Unlabelled
+    images.labels = None
+
+
+@pytest.mark.parametrize("name", ["logistic", "finetune_grid"])
+@pytest.mark.parametrize(
+    ("validation", "change", "says"),
+    [
+        ("vall", None, "has no split 'vall'. Did you mean 'val'?"),
+        ("train", None, "can't choose on the split 'train', which it learns from"),
+        ("test", None, "can't choose on the split 'test', which it is tested on"),
+        ("val", unlabelled, "the split 'val' has no labels"),
+        ("val", labelled(np.zeros_like), "all images of the split 'val' are of one class"),
+        ("val", labelled(lambda labels: labels + 5), "there is a label 14, but only 10 classes"),
+        ("val", labelled(lambda labels: labels - 1), "images without a label"),
+        ("val", lambda images: setattr(images, "classes", tuple("abcdefghij")), "different classes"),
+        ("val", labelled(lambda labels: np.eye(10, dtype=np.int64)[labels]), "several classes"),
+    ],
+)
+def test_what_is_wrong_with_a_validation_split_shows_before_any_training(tmp_path, name, validation, change, says):
+    text = TEXT[: TEXT.index("[[evaluate]]")] + CHOOSING.format(name=name, validation=validation)
+    report = Lines(Console(file=io.StringIO()))
+    with pytest.raises(DataError, match="evaluate") as caught:
+        Evaluator(Recipe.parse(text), opened(change), folder=tmp_path, report=report, poll=lambda: None)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["logistic", "finetune_grid"])
+def test_too_few_images_to_hold_some_out_shows_before_any_training(tmp_path, name):
+    text = TEXT[: TEXT.index("[[evaluate]]")] + f'[[evaluate]]\nname = "{name}"\nlabels_per_class = 1\n'
+    report = Lines(Console(file=io.StringIO()))
+    with pytest.raises(DataError, match="too few images"):
+        Evaluator(Recipe.parse(text), opened(None), folder=tmp_path, report=report, poll=lambda: None)
 
 
 FACTS = {"split": "val", "classes": ["a", "b"], "more": [1]}

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from sslkit.commands.shared import RecipeName, Set, checked_recipe, console
+from sslkit.commands.shared import RecipeName, RecipeOrRun, Set, checked_recipe, console
 from sslkit.errors import UserError
 
 app = typer.Typer()
@@ -24,14 +24,22 @@ def check(recipe: RecipeName, overrides: Set = None) -> None:
 
 
 @app.command()
-def show(recipe: RecipeName, overrides: Set = None) -> None:
-    """The resolved recipe and what follows from it: steps, peak lr, parameters, memory."""
+def show(recipe: RecipeOrRun, overrides: Set = None) -> None:
+    """The resolved recipe and what follows from it: steps, peak lr, parameters, memory. Of a run folder also its numbers."""
+    folder = Path(recipe)
+    is_run = (folder / "resolved.toml").is_file()
+    _, checked = checked_recipe(str(folder / "resolved.toml") if is_run else recipe, overrides)
     from sslkit.show import derived
 
-    _, checked = checked_recipe(recipe, overrides)
     typer.echo(checked.to_toml())
     for line in derived(checked):
         typer.echo(f"# {line}")
+    if is_run:
+        from sslkit.folder import RunFolder
+        from sslkit.table import results_table
+
+        results, finished = RunFolder(folder).read_results()
+        console().print(results_table(results, title=f"{folder}{'' if finished else ', not finished'}"))
 
 
 @app.command()

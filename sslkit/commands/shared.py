@@ -9,6 +9,9 @@ from typing import Annotated, Any, Optional
 import typer
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A TOML file, or the name of a shipped recipe.")]
+RecipeOrRun = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A TOML file, the name of a shipped recipe, or a run folder.")
+]
 Set = Annotated[
     Optional[list[str]],  # noqa: UP045 (typer reads this at run time on Python 3.10)
     typer.Option("--set", metavar="KEY=VALUE", help="Another value for a key, e.g. loss.temperature=0.2; may be repeated."),

@@ -14,7 +14,7 @@ class Joined:
     """The images of `first`, then those of `second`.
 
     Raises:
-        DataError: they differ in channels or classes, or only one of them has labels.
+        DataError: they differ in channels or classes, or only one of them has labels, or several an image.
     """
 
     def __init__(self, first: Images, second: Images) -> None:
@@ -23,6 +23,8 @@ class Joined:
                 raise DataError(f"two splits with different {what} can't be joined.")
         if (first.labels is None) != (second.labels is None):
             raise DataError("a split with labels and one without can't be joined.")
+        if first.labels is not None and second.labels is not None and first.labels.shape[1:] != second.labels.shape[1:]:
+            raise DataError("a split with one label an image and one with several can't be joined.")
         self._first, self._second = first, second
         self.channels, self.classes = first.channels, first.classes
         both = None if first.labels is None or second.labels is None else np.concatenate([first.labels, second.labels])

@@ -7,7 +7,7 @@ evaluated), `head`, `online` (the classifier that learnt beside the pretraining)
 `folder` (for pictures and tables) and `seed`. It gives `(name, value)` pairs, a value being a number, or an array that is kept
 in a file, and none if it only draws; the framework adds the protocol. Optional: `protocol`, a few words that belong to each
 number; `settings(num_images)`, a dict of what a recipe leaves open and a number depends on; and `check(train, test)`, called
-before training with features of width 0, so that missing labels cost no training.
+before training with features of width 0, so that missing labels cost no training; it may declare `validation` and `seed` too.
 """
 
 from typing import Annotated, Literal

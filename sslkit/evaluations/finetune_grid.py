@@ -12,6 +12,7 @@ from torch import nn
 from sslkit.errors import NonFiniteError
 from sslkit.evaluations.accuracy import Found, Guesses, accuracies
 from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features
+from sslkit.evaluations.held_out import check_validation
 from sslkit.evaluations.rules import Rule
 from sslkit.evaluations.whole_network import fine_tuned
 
@@ -58,9 +59,12 @@ class FineTuneGrid:
         self.lrs: list[float] = np.geomspace(*lrs, num_lrs).tolist()
         self.weight_decays: list[float] = [0.0, *np.geomspace(*weight_decays, num_weight_decays).tolist()]
 
-    def check(self, train: Features, test: Features) -> LabelledPair:
-        """The labels of both splits, if they have them; features may still be of width 0."""
-        return labelled_features(train, test, "finetune_grid")
+    def check(self, train: Features, test: Features, validation: Features | None = None) -> None:
+        """See that the splits have labels by which to learn, to choose and to test; features may still be of width 0."""
+        labelled_features(train, test, "finetune_grid")
+        if validation is not None:
+            labelled_features(train, validation, "finetune_grid")
+            check_validation(train, validation, test=test, evaluation="finetune_grid")
 
     def __call__(self, encoder: nn.Module, selection: EvaluationImages, final: EvaluationImages, seed: int) -> Found:
         """Accuracies on the test images of `final`; the pair is chosen on the test images of `selection`, which validate.

@@ -19,11 +19,11 @@ class Parts(NamedTuple):
     together: Features
 
 
-def validated(train: Features, validation: Features, *, test: Features, evaluation: str) -> Parts:
-    """The parts where a validation split is named.
+def check_validation(train: Features, validation: Features, *, test: Features, evaluation: str) -> None:
+    """See whether one could choose on a validation split; features may still be of width 0.
 
     Raises:
-        DataError: it is the split that is learnt from, or the one that is tested.
+        DataError: it is the split that is learnt from, or the one that is tested; or all its images are of one class.
     """
     for other, use in ((train, "learns from"), (test, "is tested on")):
         if other.split == validation.split:
@@ -31,6 +31,20 @@ def validated(train: Features, validation: Features, *, test: Features, evaluati
                 f"evaluate: {evaluation!r} can't choose on the split {validation.split!r}, which it {use}. Name another one "
                 f"with 'validation', or none: then a share of the training images is held out."
             )
+    if validation.labels is not None and validation.labels.ndim == 1 and len(np.unique(validation.labels)) < 2:
+        raise DataError(
+            f"evaluate: all images of the split {validation.split!r} are of one class, and {evaluation!r} chooses on it how to "
+            f"tell classes apart. Name another one with 'validation', or none: then a share of the training images is held out."
+        )
+
+
+def validated(train: Features, validation: Features, *, test: Features, evaluation: str) -> Parts:
+    """The parts where a validation split is named.
+
+    Raises:
+        DataError: one can't choose on it.
+    """
+    check_validation(train, validation, test=test, evaluation=evaluation)
     assert train.labels is not None, "both splits have been checked"
     assert validation.labels is not None, "both splits have been checked"
     together = Features(

@@ -81,9 +81,9 @@ class LogisticProbe:
         self.tolerance = tolerance
         self.max_iterations = max_iterations
 
-    def check(self, train: Features, test: Features) -> OneLabel | SeveralLabels:
-        """What the labels are, if both splits have them; features may still be of width 0."""
-        return _kind(train, test)
+    def check(self, train: Features, test: Features, validation: Features | None = None, seed: int = 0) -> None:
+        """See that the splits have labels by which to learn, to choose and to test; features may still be of width 0."""
+        self._parts(train, test, validation, seed)
 
     def __call__(self, train: Features, test: Features, validation: Features | None, seed: int) -> Found:
         """How well `test` is told apart by the classifier trained on `train` and the validation images.
@@ -92,12 +92,7 @@ class LogisticProbe:
             DataError: labels are missing, classes differ, there is only one, or features are not finite; `validation` is the
                 split that is tested or trained on; or `train` is too small for images to be held out.
         """
-        kind = _kind(train, test) if validation is None else _kind(train, test, validation)
-        if validation is None:
-            rows = kind.held_out(train, self.validation_fraction, seed=seed)
-            parts = held_out(train, rows, evaluation="logistic")
-        else:
-            parts = validated(train, validation, test=test, evaluation="logistic")
+        kind, parts = self._parts(train, test, validation, seed)
         chosen = self._chosen(kind, parts)
         [final] = self._path(kind, parts.together).fits([chosen.l2], start=chosen.classifier)
         return [
@@ -109,6 +104,15 @@ class LogisticProbe:
             ("logistic_path_l2", self.l2s),
             ("logistic_path_validation", chosen.values),
         ]
+
+    def _parts(
+        self, train: Features, test: Features, validation: Features | None, seed: int
+    ) -> tuple[OneLabel | SeveralLabels, Parts]:
+        """What the labels are, and what is learnt from and chosen on."""
+        if validation is not None:
+            return _kind(train, test, validation), validated(train, validation, test=test, evaluation="logistic")
+        kind = _kind(train, test)
+        return kind, held_out(train, kind.held_out(train, self.validation_fraction, seed=seed), evaluation="logistic")
 
     def _chosen(self, kind: OneLabel | SeveralLabels, parts: Parts) -> _Chosen:
         """The best l2 on the validation images; of equals the first of the path, which is the largest."""

@@ -1,0 +1,45 @@
+"""The form of results.json: what a record must hold, so that no table or comparison stumbles over another version's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_RECORD = {"encoder": str, "name": str, "value": (int, float), "epoch": int, "protocol": dict}
+_PROTOCOL = {
+    "evaluation": str,
+    "features": str,
+    "train": str,
+    "test": str,
+    "train_images": int,
+    "test_images": int,
+    "view": list,
+    "seed": int,
+    "recipe": str,
+}
+
+
+def complaint_of(content: Any) -> str | None:
+    """What of the content of a results.json is not as it is written today, or None."""
+    if not isinstance(content, dict) or not isinstance(content.get("finished"), bool):
+        return "finished is missing, or neither true nor false"
+    if not isinstance(content.get("results"), list):
+        return "results is missing, or no list"
+    for number, record in enumerate(content["results"]):
+        if complaint := _lacking(record, _RECORD, f"results.{number}"):
+            return complaint
+        protocol = record["protocol"]
+        if complaint := _lacking(protocol, _PROTOCOL, f"results.{number}.protocol"):
+            return complaint
+        if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in protocol["view"]):
+            return f"results.{number}.protocol.view is no list of operations with their names"
+    return None
+
+
+def _lacking(record: Any, wanted: Mapping[str, Any], place: str) -> str | None:
+    if not isinstance(record, dict):
+        return f"{place} is no table"
+    for key, kind in wanted.items():
+        if not isinstance(record.get(key), kind):
+            return f"{place}.{key} is {'of another kind' if key in record else 'missing'}"
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,7 +16,7 @@ from sslkit.errors import DataError
 from sslkit.evaluate import Evaluator
 from sslkit.progress import Reporter
 from sslkit.recipe import Recipe
-from sslkit.results import Result
+from sslkit.results import Result, merged
 from sslkit.signals import StopRequest, stop_request
 from sslkit.toml_writer import inline
 from sslkit.trained import Trained, dataset
@@ -86,14 +87,24 @@ def transfer(folder: Path, data: Sequence[str], *, plan: Plan, report: Reporter)
                 columns.append(_column(folder, name, text, plan=plan, report=report, stop=stop))
             except DataError as error:
                 raise DataError(f"--data {text}: {error}") from error
-            content = [{"data": column.name, "metric": column.metric, "results": column.results} for column in columns]
-            write(folder / "transfer.json", (json.dumps(content, indent=1) + "\n").encode())
+            _keep(folder / "transfer.json", columns[-1])
     return columns
 
 
+def _keep(path: Path, column: Column) -> None:
+    """Add what was found on a data set to the file; what lies there of others, or of other rows, stays."""
+    content: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    before = next((one for one in content if one["data"] == column.name), None)
+    new = {"data": column.name, "metric": column.metric, "results": merged(before["results"] if before else [], column.results)}
+    content = [new if one is before else one for one in content] if before else [*content, new]
+    write(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
 def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter, stop: StopRequest) -> Column:
-    size = Trained.load(folder).transform.view.size
-    view = "evaluation_augmentations=" + inline([{"name": "center_crop", "size": size, "fraction": 1.0}])
+    trained = Trained.load(folder)
+    own = [part.to_dict() for part in trained.recipe.evaluation_augmentations[1:]]  # what follows the crop, `normalize` perhaps
+    crop = {"name": "center_crop", "size": trained.transform.view.size, "fraction": 1.0}
+    view = "evaluation_augmentations=" + inline([crop, *own])
     run = Trained.load(folder, [dataset(text), view])
     images = cache(partial(build.images, run.recipe))
     validation = _has(images, plan.validation)
@@ -140,6 +151,6 @@ def _names(data: Sequence[str]) -> list[str]:
     names: list[str] = []
     for text in data:
         name = str(_table(text).get("name", "data")) if text.lstrip().startswith("{") else Path(text).resolve().name
-        same = names.count(name) + sum(one.startswith(f"{name}-") for one in names)
-        names.append(f"{name}-{same + 1}" if same else name)
+        numbered = (f"{name}-{number}" for number in count(2))
+        names.append(next(one for one in chain([name], numbered) if one not in names))
     return names

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from small import recipe_file, sslkit
+from small import TEXT, recipe_file, sslkit
 
 from sslkit.table import transfer_table
-from sslkit.transfer import Column, Plan, _names
+from sslkit.transfer import Column, Plan, _keep, _names
 
 
 def photos(folder, *, splits, num_classes=3, each=8):
@@ -53,11 +53,20 @@ def test_linear_on_two_data_sets_with_and_without_a_validation_split(run, tmp_pa
     assert "validation" not in short["results"][0]["protocol"]
 
 
+def test_what_the_run_does_after_the_crop_is_done_to_other_images_too(tmp_path):
+    normalized = TEXT.replace('  { name = "color_distortion" },', '  { name = "color_distortion" },\n  { name = "normalize" },')
+    sslkit("run", recipe_file(tmp_path, normalized), cwd=tmp_path)
+    photos(tmp_path / "photos", splits=("train", "test"))
+    sslkit("transfer", "runs/small", "--data", "photos", cwd=tmp_path)
+    [column] = json.loads((tmp_path / "runs/small/transfer.json").read_text())
+    assert [one["name"] for one in column["results"][0]["protocol"]["view"]] == ["center_crop", "normalize"]
+
+
 def test_fine_tuning_from_the_encoder_and_from_random_weights(run, tmp_path):
     photos(tmp_path / "photos", splits=("train", "test"))
     command = ("transfer", run, "--data", "photos", "--row", "finetune", "--row", "random", "--steps", "2", "--grid", "1")
     done = sslkit(*command, cwd=tmp_path)
-    [column] = json.loads((run / "transfer.json").read_text())
+    [column] = [one for one in json.loads((run / "transfer.json").read_text()) if one["data"] == "photos"]
     found = {(one["encoder"], one["name"]): one for one in column["results"]}
     assert found["trained", "finetune_grid_lr"]["value"] == pytest.approx(1e-4)
     assert found["untrained", "finetune_grid_lr"]["value"] == pytest.approx(1e-3)
@@ -82,10 +91,10 @@ def test_what_is_wrong(run, tmp_path, arguments, message):
 
 
 def test_a_later_data_set_that_is_wrong_loses_nothing(run, tmp_path):
-    photos(tmp_path / "photos", splits=("train", "test"))
-    done = sslkit("transfer", run, "--data", "photos", "--data", "nowhere", cwd=tmp_path, check=2)
+    photos(tmp_path / "kept", splits=("train", "test"))
+    done = sslkit("transfer", run, "--data", "kept", "--data", "nowhere", cwd=tmp_path, check=2)
     assert "--data nowhere" in done.stderr
-    assert [one["data"] for one in json.loads((run / "transfer.json").read_text())] == ["photos"]
+    assert "kept" in [one["data"] for one in json.loads((run / "transfer.json").read_text())]
 
 
 def test_the_table_has_each_data_sets_own_number():
@@ -105,6 +114,24 @@ def test_names_tell_data_sets_apart(tmp_path, monkeypatch):
     for name in ("a/birds", "b/birds"):
         (tmp_path / name).mkdir(parents=True)
     assert _names(["a/birds", "b/birds", '{name="cifar10"}']) == ["birds", "birds-2", "cifar10"]
+    assert _names(["x/birds-2", "x/birds", "y/birds"]) == ["birds-2", "birds", "birds-3"]
+
+
+def test_what_was_found_before_stays(tmp_path):
+    path = tmp_path / "transfer.json"
+    one = {"encoder": "trained", "name": "logistic_top1", "epoch": 3, "protocol": {"num_l2": 45}, "value": 0.5}
+    for column in (
+        Column("birds", "top1", {}, [one]),
+        Column("cars", "top1", {}, [one]),
+        Column("birds", "top1", {}, [{**one, "name": "finetune_grid_top1"}, {**one, "value": 0.75}]),
+    ):
+        _keep(path, column)
+    birds, cars = json.loads(path.read_text())
+    assert [(found["name"], found["value"]) for found in birds["results"]] == [
+        ("finetune_grid_top1", 0.5),
+        ("logistic_top1", 0.75),
+    ]
+    assert cars["results"] == [one]
 
 
 def test_the_rows_of_the_paper():

@@ -9,13 +9,18 @@ from pydantic import ValidationError
 from small import FakeImages, convolutional, tops
 from torch import nn
 
+from sslkit.augmentations.center_crop import CenterCrop
+from sslkit.datasets.shapes import Shapes
 from sslkit.draws import shuffled
+from sslkit.embedding import Pair, Split
 from sslkit.errors import DataError, NonFiniteError, UserError
 from sslkit.evaluations import registry
 from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.linear import LinearProbe
-from sslkit.evaluations.linear_cached import LinearProbeCached
+from sslkit.evaluations.linear_cached import LinearProbeCached, _embedded
 from sslkit.evaluations.rules import LINEAR
+from sslkit.loader import Loader, Plan
+from sslkit.views import View
 
 
 def features(h, labels, *, split="train", classes=None):
@@ -173,6 +178,19 @@ def test_augmented_passes_are_embedded_once_and_seen_in_turn():
     probe = LinearProbeCached(epochs=6, augmented_passes=2)
     assert tops(probe(*pair, 0, encoder, images))[0][1] > 0.9
     assert images.epochs == [0, 1]
+
+
+def test_embedded_passes_outlive_the_loaders_memory():
+    """Raw pixels are views of memory that the loader writes to again."""
+    images = Shapes(num_images=1100, size=8, channels=1)
+    split = Split(images, "train", view=View([CenterCrop(size=8)]))
+    h, y = _embedded(nn.Flatten().eval(), Pair(split, split), 0)
+    plan = Plan(len(images), 256, split.seed, keep_tail=True)
+    view = Loader(images, [split._random_view()], plan=plan, label="probe")
+    order = np.concatenate([plan.indices(step) for step in range(plan.batches_per_epoch)])
+    [expected] = view.views_of(order, epoch=0)
+    np.testing.assert_array_equal(h, expected.reshape(len(h), -1))
+    np.testing.assert_array_equal(y, images.labels[order])
 
 
 def test_the_recipe_side():

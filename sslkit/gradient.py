@@ -32,8 +32,8 @@ def whole(
 ) -> tuple[Tensor, Scalars]:
     """The gradients of a batch in one pass.
 
-    With several ranks each holds its own rows of the batch: `objective` sees the outputs, labels and indices of all of them, and
-    the gradients are those of the whole batch (`sslkit.distributed`).
+    With several ranks each holds its own rows of the batch: `objective` sees the outputs, labels and indices of all of them,
+    and the gradients are those of the whole batch (`sslkit.distributed`).
 
     Args:
         method: `project` and `objective` of the method's contract.

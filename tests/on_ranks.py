@@ -25,7 +25,7 @@ def on_ranks(num_ranks: int, function: Callable[..., Any], *arguments: Any, time
         started = []
         for rank in range(num_ranks):
             ours, theirs = _CONTEXT.Pipe(duplex=False)
-            process = _CONTEXT.Process(target=_one, args=(theirs, f"{folder}/store", rank, num_ranks, function, arguments))
+            process = _CONTEXT.Process(target=_one, args=(theirs, f"{folder}/store", (rank, num_ranks), function, arguments))
             process.start()
             theirs.close()
             started.append((process, ours))
@@ -49,13 +49,12 @@ def _received(connection: Connection, rank: int, timeout: float) -> tuple[bool, 
         return False, "died"
 
 
-def _one(
-    connection: Connection, store: str, rank: int, num_ranks: int, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> None:
+def _one(connection: Connection, store: str, place: tuple[int, int], function: Callable[..., Any], arguments: Any) -> None:
     import torch
     from torch import distributed as dist
 
     torch.set_num_threads(1)
+    rank, num_ranks = place
     try:
         if num_ranks > 1:
             dist.init_process_group(

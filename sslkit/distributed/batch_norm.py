@@ -29,7 +29,7 @@ class GlobalBatchNorm(_NormBase):
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
             )
-        y, mean, var, count = _Normalise.apply(x, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        y, mean, var, count = _Normalise.apply(x, self.weight, self.bias, self.eps)
         if self.training and self.running_mean is not None:
             self._move(mean, var, count=count)
         normalised: Tensor = y
@@ -37,7 +37,9 @@ class GlobalBatchNorm(_NormBase):
 
     def _move(self, mean: Tensor, var: Tensor, *, count: int) -> None:
         """Move the running statistics, with the unbiased variance, as torch does."""
-        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
         self.num_batches_tracked += 1
         step = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), step)
@@ -54,7 +56,7 @@ def with_global_norm(module: nn.Module) -> nn.Module:
         return module
     for name, child in module.named_modules(remove_duplicate=False):
         if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
-            module = _replaced(module, name, _made_global(child))  # type: ignore[arg-type]
+            module = _replaced(module, name, _made_global(child))
         elif isinstance(child, _BatchNorm) and not isinstance(child, nn.SyncBatchNorm):
             raise ContractError(
                 f"{name}: {type(child).__name__} is a batch norm of its own kind, and its statistics would be those of one "
@@ -102,7 +104,16 @@ class _Normalise(torch.autograd.Function):
         dy = gradients[0]
         x, weight, mean, inverse = ctx.saved_tensors
         _, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
-            dy, x, torch.ones_like(mean) if weight is None else weight, None, None, mean, inverse, True, ctx.eps, [False, True, True]
+            dy,
+            x,
+            torch.ones_like(mean) if weight is None else weight,
+            None,
+            None,
+            mean,
+            inverse,
+            True,
+            ctx.eps,
+            [False, True, True],
         )  # sums over this rank's rows of dy * normalised x, and of dy
         dx = None
         if ctx.needs_input_grad[0]:
@@ -134,6 +145,6 @@ def _statistics(x: Tensor) -> tuple[Tensor, Tensor, int]:
 
 
 def _line(x: Tensor, slope: Tensor, shift: Tensor) -> Tensor:
-    """slope * x + shift, a channel a line; in eval mode batch norm's kernel is that."""
+    """A line for each channel, slope * x + shift; in eval mode batch norm's kernel is that."""
     zero, one = torch.zeros_like(slope), torch.ones_like(slope)
     return torch.native_batch_norm(x, slope, shift, zero, one, False, 0.0, 0.0)[0]

@@ -30,7 +30,7 @@ def gather(rows: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "g ..."]:
     sizes: list[int] = of_all(len(rows))
     if not rows.is_floating_point():
         return rows_of_all(rows, sizes=sizes)
-    gathered: Tensor = _Gather.apply(rows, sizes)  # type: ignore[no-untyped-call]
+    gathered: Tensor = _Gather.apply(rows, sizes)
     return gathered
 
 

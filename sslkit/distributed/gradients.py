@@ -36,7 +36,7 @@ def _average(parameters: list[nn.Parameter]) -> None:
     known = gradients[0].new_tensor([one.grad is not None for one in parameters])
     flat = torch.cat([known, *(gradient.flatten() for gradient in gradients)])
     dist.all_reduce(flat)
-    sums = iter(flat[len(parameters) :].div_(num_ranks()).split([one.numel() for one in parameters]))
+    sums = iter(torch.split(flat[len(parameters) :].div_(num_ranks()), [one.numel() for one in parameters]))
     for parameter, has in zip(parameters, flat[: len(parameters)].tolist(), strict=True):
         mean: Tensor = next(sums).view_as(parameter)
         if not has:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -68,3 +69,4 @@ def _one(connection: Connection, store: str, place: tuple[int, int], function: C
     except BaseException:
         said = False, traceback.format_exc()
     connection.send_bytes(pickle.dumps(said))  # as bytes: torch would share a tensor's memory, which ends with this process
+    Event().wait()  # till it is killed: a rank that leaves while another still connects to it is an error there

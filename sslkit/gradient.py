@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from sslkit import draws, signatures
-from sslkit.distributed.gather import gather
+from sslkit.distributed.gather import gather, own_rows
 from sslkit.distributed.gradients import average_gradients
+from sslkit.distributed.ranks import num_ranks, rank
 
 Precision = Literal["fp32", "bf16"]
 Scalars = dict[str, Tensor]
@@ -46,10 +47,11 @@ def whole(
     Returns:
         The loss, detached, and the scalars to be logged.
     """
-    seed_noise(seed, "model", step)
+    seed_noise(seed, "model", step, *_place())
     with autocast(device, precision):
         outputs = method.project([view.to(device, non_blocking=True) for view in batch.views])
         everything = [gather(output) for output in outputs]
+        seed_noise(seed, "objective", step)
         offered = {name: None if one is None else gather(one) for name, one in _offered(method, batch, device).items()}
         loss, scalars = method.objective(*everything, **offered)
     loss.backward()
@@ -68,6 +70,8 @@ def in_micro_batches(
     are those of the whole batch to rounding. Batch norm takes its statistics over a slice, and its running statistics move in
     the second pass only; noise is each slice's own, and the same in both of its passes.
 
+    With several ranks each holds its own rows of every slice, and `labels` and `indices` are those of all ranks' rows.
+
     Args:
         method: `project` and `objective` of the method's contract.
         batch: `first` and `second`, the same slices twice, each with `views`; `labels (n,)` or None and `indices (n,)` of all.
@@ -82,30 +86,41 @@ def in_micro_batches(
     project = partial(_project_slice, method, step=step, seed=seed, device=device, precision=precision)
     buffers = [buffer.clone() for buffer in method.buffers()]
     with torch.no_grad():
-        pieces = [project(one, number) for number, one in enumerate(batch.first)]
+        pieces, own = [], []
+        for number, one in enumerate(batch.first):
+            pieces.append([gather(piece) for piece in project(one, number)])
+            own.append(own_rows(len(one.indices)))
         for buffer, before in zip(method.buffers(), buffers, strict=True):
             buffer.copy_(before)
+    seed_noise(seed, "objective", step)
     outputs = [torch.cat(output).requires_grad_(output[0].is_floating_point()) for output in zip(*pieces, strict=True)]
     with autocast(device, precision):
         loss, scalars = method.objective(*outputs, **_offered(method, batch, device))
     loss.backward()
     first = 0
     for number, one in enumerate(batch.second):
-        rows = slice(first, first + len(one.indices))
+        rows = slice(first + own[number].start, first + own[number].stop)
         pairs = zip(project(one, number), outputs, strict=True)
         ends = [(piece, output.grad[rows]) for piece, output in pairs if piece.requires_grad and output.grad is not None]
-        torch.autograd.backward([piece for piece, _ in ends], [gradient for _, gradient in ends])
-        first = rows.stop
+        # Times the number of ranks, for the mean over ranks is to be the sum of what each has from its own rows.
+        torch.autograd.backward([piece for piece, _ in ends], [gradient * num_ranks() for _, gradient in ends])
+        first += len(pieces[number][0])
+    average_gradients(method.parameters())
     return loss.detach(), scalars
 
 
 def _project_slice(
     method: Any, one: Any, number: int, *, step: int, seed: int, device: torch.device, precision: Precision
 ) -> tuple[Tensor, ...]:
-    seed_noise(seed, "model", step, number)
+    seed_noise(seed, "model", step, number, *_place())
     with autocast(device, precision):
         outputs: tuple[Tensor, ...] = method.project([view.to(device, non_blocking=True) for view in one.views])
         return outputs
+
+
+def _place() -> tuple[int, ...]:
+    """The rank as part of an address, so that its images get noise of their own; rank 0's is that of a single process."""
+    return (rank(),) if rank() else ()
 
 
 def _offered(method: Any, batch: Any, device: torch.device) -> dict[str, Tensor | None]:

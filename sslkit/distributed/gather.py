@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 from torch import distributed as dist
 
-from sslkit.distributed.ranks import num_ranks, of_all, rank, rows_of_all
+from sslkit.distributed.ranks import num_ranks, rank, rows_of_all, sizes_of_all
 
 
 def gather(rows: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "g ..."]:
@@ -27,11 +27,17 @@ def gather(rows: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "g ..."]:
     """
     if num_ranks() == 1:
         return rows
-    sizes: list[int] = of_all(len(rows))
+    sizes = sizes_of_all(len(rows))
     if not rows.is_floating_point():
         return rows_of_all(rows, sizes=sizes)
     gathered: Tensor = _Gather.apply(rows, sizes)
     return gathered
+
+
+def own_rows(num_rows: int) -> slice:
+    """Where this rank's rows lie among the gathered ones."""
+    first = sum(sizes_of_all(num_rows)[: rank()])
+    return slice(first, first + num_rows)
 
 
 class _Gather(torch.autograd.Function):

@@ -1,21 +1,17 @@
-"""Ranks: how many processes train together, which one this is, and how they come to agree."""
+"""Ranks: how many processes train together, which one this is, and which rows are its own."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
 from sslkit.errors import UserError
-
-_PATIENCE = timedelta(days=30)  # with which ranks wait for the leader's own work, an evaluation for instance
 
 
 def num_ranks() -> int:
@@ -26,11 +22,6 @@ def num_ranks() -> int:
 def rank() -> int:
     """Which of them this is, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
-
-
-def is_leader() -> bool:
-    """Whether this is the process that writes files and speaks to people."""
-    return rank() == 0
 
 
 def share(rows: slice) -> slice:
@@ -76,72 +67,13 @@ def group(*, timeout_seconds: float = 600) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def any_rank(flag: bool) -> bool:
-    """Whether the flag is set on any rank; all of them learn the same."""
-    return most(int(flag)) > 0
-
-
-def most(number: int) -> int:
-    """The largest of the ranks' numbers."""
+def sizes_of_all(size: int) -> list[int]:
+    """How many rows each rank has, in the order of ranks."""
     if num_ranks() == 1:
-        return number
-    found = torch.tensor(number)
-    dist.all_reduce(found, op=dist.ReduceOp.MAX)
-    return int(found)
-
-
-def led(work: Callable[[], Any]) -> Any:
-    """What the leader's work gives, on every rank; it has to be JSON. The others wait as long as it takes.
-
-    If the leader fails, it leaves the group, and whoever waits for it gets torch's error of a lost connection.
-    """
-    if num_ranks() == 1:
-        return work()
-    patient = dist.new_group(backend="gloo", timeout=_PATIENCE)
-    try:
-        said = json.dumps(work()).encode() if is_leader() else b""
-        return json.loads(_from_leader(said, patient))
-    finally:
-        dist.destroy_process_group(patient)
-
-
-def bytes_from_leader(data: bytes) -> bytes:
-    """The leader's bytes, on every rank."""
-    return data if num_ranks() == 1 else _from_leader(data, None)
-
-
-def _from_leader(data: bytes, group: Any) -> bytes:
-    length = torch.tensor(len(data))
-    dist.broadcast(length, src=0, group=group)
-    content = torch.empty(int(length), dtype=torch.uint8)
-    if is_leader():
-        content = torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else content
-    dist.broadcast(content, src=0, group=group)
-    return content.numpy().tobytes()
-
-
-def of_all(fact: Any) -> list[Any]:
-    """What each rank says, in the order of ranks; it has to be JSON."""
-    if num_ranks() == 1:
-        return [fact]
-    said = json.dumps(fact).encode()
-    longest = most(len(said))
-    padded = torch.frombuffer(bytearray(said.ljust(longest)), dtype=torch.uint8)  # spaces: JSON does not mind them
-    found = [torch.empty_like(padded) for _ in range(num_ranks())]
-    dist.all_gather(found, padded)
-    return [json.loads(one.numpy().tobytes()) for one in found]
-
-
-def refuse_differences(facts: dict[str, Any]) -> None:
-    """Raise UserError if a rank sees other facts than rank 0: other images, another recipe, other versions."""
-    first, *others = of_all(facts)
-    for number, theirs in enumerate(others, start=1):
-        for key in sorted(first.keys() | theirs.keys()):
-            if first.get(key) != theirs.get(key):
-                raise UserError(
-                    f"rank {number}: {key} is {theirs.get(key)!r}, and on rank 0 it is {first.get(key)!r}. "
-                    f"All ranks have to see the same images, recipe and versions."
-                )
+        return [size]
+    found = [torch.tensor(0) for _ in range(num_ranks())]
+    dist.all_gather(found, torch.tensor(size))
+    return [int(one) for one in found]
 
 
 def rows_of_all(rows: Tensor, *, sizes: list[int]) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from on_ranks import on_ranks
-from torch import Tensor
+from torch import Tensor, nn
 
 from sslkit import gradient
 from sslkit.backbones.resnet import ResNet
@@ -36,10 +36,13 @@ def method(loss: str) -> Siamese:
 
 def batch() -> Batch:
     """This rank's rows of the global batch."""
+    return batch_of(share(slice(0, NUM_IMAGES)))
+
+
+def batch_of(rows: slice) -> Batch:
     drawn = torch.Generator().manual_seed(1)
     views = [torch.rand(NUM_IMAGES, 3, 8, 8, generator=drawn, dtype=torch.float64) for _ in range(2)]
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0])
-    rows = share(slice(0, NUM_IMAGES))
     return Batch([view[rows] for view in views], labels[rows], torch.arange(NUM_IMAGES)[rows])
 
 
@@ -58,6 +61,57 @@ def gradients(loss: str, mistake: str = "none") -> dict[str, Any]:
         },
         "buffers": dict(trained.named_buffers()),
     }
+
+
+class Sliced(NamedTuple):
+    first: list[Batch]
+    second: list[Batch]
+    labels: Tensor
+    indices: Tensor
+
+
+def sliced() -> Sliced:
+    """This rank's rows of each of the global batch's two slices."""
+    whole = batch_of(slice(0, NUM_IMAGES))
+    slices = [batch_of(share(rows)) for rows in (slice(0, 4), slice(4, NUM_IMAGES))]
+    return Sliced(slices, slices, whole.labels, whole.indices)
+
+
+def in_micro_batches(loss: str) -> dict[str, Any]:
+    """As `gradients`, in slices of four and of three images."""
+    trained = with_global_norm(method(loss))
+    value, _ = gradient.in_micro_batches(trained, sliced(), 0, seed=0, device=torch.device("cpu"), precision="fp32")
+    return {
+        "loss": float(value),
+        "gradients": {name: one.grad for name, one in trained.named_parameters()},
+        "buffers": dict(trained.named_buffers()),
+    }
+
+
+class Noisy(nn.Module):
+    """A method with noise in both of its parts; each rank says what it drew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.drawn: list[float] = []
+
+    def project(self, views: list[Tensor]) -> tuple[Tensor, ...]:
+        self.drawn.append(float(torch.rand(())))
+        return tuple(view.flatten(1)[:, :1] * self.weight for view in views)
+
+    def objective(self, *zs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        self.drawn.append(float(torch.rand(())))
+        return torch.stack([z.sum() for z in zs]).sum(), {}
+
+
+def noise() -> list[list[float]]:
+    found = []
+    for backward, one in ((gradient.whole, batch()), (gradient.in_micro_batches, sliced())):
+        noisy = Noisy()
+        backward(noisy, one, 5, seed=0, device=torch.device("cpu"), precision="fp32")
+        found.append(noisy.drawn)
+    return found
 
 
 def own_slice() -> None:
@@ -92,10 +146,33 @@ def error(found: dict[str, Any], expected: dict[str, Any]) -> float:
 def test_gradients_of_many_ranks_are_those_of_one(loss: str, num_ranks: int) -> None:
     (alone,) = on_ranks(1, gradients, loss)
     for found in on_ranks(num_ranks, gradients, loss):
-        assert found["loss"] == pytest.approx(alone["loss"], rel=1e-12)
-        assert error(found, alone) < 1e-12
-        for name, buffer in alone["buffers"].items():
-            assert torch.allclose(found["buffers"][name].double(), buffer.double(), rtol=1e-12, atol=1e-14), name
+        check_equal(found, alone)
+
+
+@pytest.mark.parametrize("loss", ["nt_xent", "sup_con"])  # without labels, and with them
+def test_in_micro_batches_too(loss: str) -> None:
+    (alone,) = on_ranks(1, in_micro_batches, loss)
+    for found in on_ranks(3, in_micro_batches, loss):
+        check_equal(found, alone)
+
+
+def check_equal(found: dict[str, Any], alone: dict[str, Any]) -> None:
+    assert found["loss"] == pytest.approx(alone["loss"], rel=1e-12)
+    assert error(found, alone) < 1e-12
+    for name, buffer in alone["buffers"].items():
+        assert torch.allclose(found["buffers"][name].double(), buffer.double(), rtol=1e-12, atol=1e-14), name
+
+
+def test_images_have_noise_of_their_own_on_each_rank_and_the_objective_the_same_on_all() -> None:
+    (alone,), (first, second) = on_ranks(1, noise), on_ranks(2, noise)
+    assert first == alone
+    (projected, objective), sliced_noise = second
+    assert projected != first[0][0]
+    assert objective == first[0][1]
+    before, after, in_objective, *again = sliced_noise
+    assert [before, after] == again
+    assert {before, after}.isdisjoint(first[1][:2])
+    assert in_objective == first[1][2] == objective
 
 
 @pytest.mark.parametrize("mistake", sorted(MISTAKES))

@@ -13,19 +13,7 @@ from torch import nn
 
 from sslkit.distributed.gather import gather
 from sslkit.distributed.gradients import average_gradients
-from sslkit.distributed.ranks import (
-    any_rank,
-    bytes_from_leader,
-    group,
-    is_leader,
-    led,
-    most,
-    num_ranks,
-    of_all,
-    rank,
-    refuse_differences,
-    share_of,
-)
+from sslkit.distributed.ranks import group, num_ranks, rank, share_of
 from sslkit.errors import UserError
 
 
@@ -37,49 +25,9 @@ def test_shares_follow_each_other_and_are_as_equal_as_can_be(start: int, length:
     assert max(sizes) - min(sizes) <= 1
 
 
-def agreed() -> dict[str, Any]:
-    return {
-        "any": (any_rank(rank() == 1), any_rank(False)),
-        "most": most(10 - rank()),
-        "of all": of_all({"rank": rank(), "text": "é" * rank()}),
-        "led": led(lambda: {"from": rank()}),
-        "bytes": (bytes_from_leader(bytes([7, rank()])), bytes_from_leader(b"")),
-        "leader": is_leader(),
-    }
-
-
-def test_ranks_agree() -> None:
-    found = on_ranks(3, agreed)
-    assert [one.pop("leader") for one in found] == [True, False, False]
-    for one in found:
-        assert one == {
-            "any": (True, False),
-            "most": 10,
-            "of all": [{"rank": number, "text": "é" * number} for number in range(3)],
-            "led": {"from": 0},
-            "bytes": (b"\x07\x00", b""),
-        }
-
-
-def test_one_process_agrees_with_itself() -> None:
+def test_one_process_is_the_only_rank() -> None:
     with group():
-        assert (num_ranks(), rank(), is_leader()) == (1, 0, True)
-        assert (any_rank(True), any_rank(False)) == (True, False)
-        assert (led(lambda: [1]), of_all("x"), bytes_from_leader(b"x")) == ([1], ["x"], b"x")
-        refuse_differences({"images": 3})
-
-
-def differing() -> str:
-    try:
-        refuse_differences({"images": 60 + (rank() == 2), "torch": "2.14"})
-    except UserError as error:
-        return str(error)
-    return "accepted"
-
-
-def test_ranks_that_see_different_images_are_refused_on_all_of_them() -> None:
-    said = "rank 2: images is 61, and on rank 0 it is 60. All ranks have to see the same images, recipe and versions."
-    assert on_ranks(3, differing) == [said] * 3
+        assert (num_ranks(), rank()) == (1, 0)
 
 
 def test_variables_of_torchrun_that_are_there_in_part(monkeypatch: pytest.MonkeyPatch) -> None:

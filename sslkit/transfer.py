@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from itertools import chain, count
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from sslkit import build, toml
 from sslkit.checkpoint import write
 from sslkit.datasets.stand_in import skipped
-from sslkit.errors import DataError
+from sslkit.errors import DataError, RunFolderError
 from sslkit.evaluate import Evaluator
 from sslkit.progress import Reporter
 from sslkit.recipe import Recipe
@@ -78,34 +78,48 @@ def transfer(folder: Path, data: Sequence[str], *, plan: Plan, report: Reporter)
 
     Raises:
         DataError: a data set is not there, or has too few images or labels; what came before it is kept.
+        RunFolderError: what earlier transfers left in `transfer.json` can't be read.
     """
     columns: list[Column] = []
+    file = folder / "transfer.json"
+    named = _names(data, {one["data"]: one.get("source") for one in _kept(file)})
     with stop_request() as stop:
-        for name, text in zip(_names(data), data, strict=True):
+        for name, text in zip(named, data, strict=True):
             report.say(f"transfer to {name}")
             try:
                 columns.append(_column(folder, name, text, plan=plan, report=report, stop=stop))
             except DataError as error:
                 raise DataError(f"--data {text}: {error}") from error
-            _keep(folder / "transfer.json", columns[-1])
+            _keep(file, columns[-1], source=_source(text))
     return columns
 
 
-def _keep(path: Path, column: Column) -> None:
+def _kept(file: Path) -> list[dict[str, Any]]:
+    """What earlier transfers of this run found, a record a data set."""
+    try:
+        content: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        fine = all(isinstance(one["data"], str) and isinstance(one["results"], list) for one in content)
+    except (ValueError, TypeError, KeyError):
+        fine = False
+    if not fine:
+        raise RunFolderError(f"{file}: is damaged, so nothing can be added to it. Move it away, or bring back what it was.")
+    return content
+
+
+def _keep(file: Path, column: Column, *, source: str) -> None:
     """Add what was found on a data set to the file; what lies there of others, or of other rows, stays."""
-    content: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    before = next((one for one in content if one["data"] == column.name), None)
-    new = {"data": column.name, "metric": column.metric, "results": merged(before["results"] if before else [], column.results)}
-    content = [new if one is before else one for one in content] if before else [*content, new]
-    write(path, (json.dumps(content, indent=1) + "\n").encode())
+    kept = {one["data"]: one for one in _kept(file)}
+    before = kept[column.name]["results"] if column.name in kept else []
+    record = {"data": column.name, "source": source, "metric": column.metric, "results": merged(before, column.results)}
+    kept[column.name] = record
+    write(file, (json.dumps(list(kept.values()), indent=1) + "\n").encode())
 
 
 def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter, stop: StopRequest) -> Column:
-    trained = Trained.load(folder)
-    own = [part.to_dict() for part in trained.recipe.evaluation_augmentations[1:]]  # what follows the crop, `normalize` perhaps
-    crop = {"name": "center_crop", "size": trained.transform.view.size, "fraction": 1.0}
+    run = Trained.load(folder, [dataset(text)])
+    own = [part.to_dict() for part in run.recipe.evaluation_augmentations[1:]]  # what follows the crop, `normalize` perhaps
+    crop = {"name": "center_crop", "size": run.transform.view.size, "fraction": 1.0}
     view = "evaluation_augmentations=" + inline([crop, *own])
-    run = Trained.load(folder, [dataset(text), view])
     images = cache(partial(build.images, run.recipe))
     validation = _has(images, plan.validation)
     if not validation:
@@ -146,11 +160,17 @@ def _table(text: str) -> dict[str, Any]:
     return data["data"] if isinstance(data["data"], dict) else {}
 
 
-def _names(data: Sequence[str]) -> list[str]:
-    """A name a data set: its folder's or its own, with a number where two have the same."""
+def _names(data: Sequence[str], taken: Mapping[str, str | None]) -> list[str]:
+    """A name a data set: its folder's or its own, with a number where another data set has that; `taken` are name -> source."""
+    sources = dict(taken)
     names: list[str] = []
     for text in data:
-        name = str(_table(text).get("name", "data")) if text.lstrip().startswith("{") else Path(text).resolve().name
-        numbered = (f"{name}-{number}" for number in count(2))
-        names.append(next(one for one in chain([name], numbered) if one not in names))
+        own = str(_table(text).get("name", "data")) if text.lstrip().startswith("{") else Path(text).resolve().name
+        numbered = (f"{own}-{number}" for number in count(2))
+        names.append(next(one for one in chain([own], numbered) if sources.setdefault(one, _source(text)) == _source(text)))
     return names
+
+
+def _source(text: str) -> str:
+    """What `--data` names, however it is written."""
+    return inline(_table(text)) if text.lstrip().startswith("{") else str(Path(text).resolve())

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from small import TEXT, recipe_file, sslkit
 
+from sslkit.errors import RunFolderError
 from sslkit.table import transfer_table
 from sslkit.transfer import Column, Plan, _keep, _names
 
@@ -113,8 +114,14 @@ def test_names_tell_data_sets_apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a/birds", "b/birds"):
         (tmp_path / name).mkdir(parents=True)
-    assert _names(["a/birds", "b/birds", '{name="cifar10"}']) == ["birds", "birds-2", "cifar10"]
-    assert _names(["x/birds-2", "x/birds", "y/birds"]) == ["birds-2", "birds", "birds-3"]
+    assert _names(["a/birds", "b/birds", '{name="cifar10"}'], {}) == ["birds", "birds-2", "cifar10"]
+    assert _names(["x/birds-2", "x/birds", "y/birds"], {}) == ["birds-2", "birds", "birds-3"]
+    assert _names(
+        ["a/birds", '{ name="cifar10" }'], {"birds": str(tmp_path / "b/birds"), "cifar10": '{ name = "cifar10" }'}
+    ) == [
+        "birds-2",
+        "cifar10",
+    ]
 
 
 def test_what_was_found_before_stays(tmp_path):
@@ -125,13 +132,22 @@ def test_what_was_found_before_stays(tmp_path):
         Column("cars", "top1", {}, [one]),
         Column("birds", "top1", {}, [{**one, "name": "finetune_grid_top1"}, {**one, "value": 0.75}]),
     ):
-        _keep(path, column)
+        _keep(path, column, source=column.name)
     birds, cars = json.loads(path.read_text())
     assert [(found["name"], found["value"]) for found in birds["results"]] == [
         ("finetune_grid_top1", 0.5),
         ("logistic_top1", 0.75),
     ]
     assert cars["results"] == [one]
+
+
+@pytest.mark.parametrize("content", ["", "{}x", '{"data": 1}', '[{"data": "birds"}]', "[3]"])
+def test_a_damaged_file_of_earlier_transfers_is_left_alone(tmp_path, content):
+    path = tmp_path / "transfer.json"
+    path.write_text(content)
+    with pytest.raises(RunFolderError, match=r"transfer\.json: is damaged"):
+        _keep(path, Column("birds", "top1", {}, []), source="birds")
+    assert path.read_text() == content
 
 
 def test_the_rows_of_the_paper():

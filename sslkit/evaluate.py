@@ -12,7 +12,7 @@ from torch import nn
 
 from sslkit import build, machine, results, signatures
 from sslkit.datasets.images import Images
-from sslkit.datasets.subset import Subset, balanced, share
+from sslkit.datasets.subset import Subset
 from sslkit.embedding import Pair, Split
 from sslkit.errors import DataError, UserError
 from sslkit.evaluations.accuracy import Found
@@ -23,7 +23,7 @@ from sslkit.progress import Advance, Reporter
 from sslkit.recipe import Recipe
 from sslkit.results import Result
 from sslkit.sections import Part
-from sslkit.selection import for_last_training, for_selection
+from sslkit.selection import for_last_training, for_selection, labelled_rows
 
 BASELINES = ("pixels", "untrained")
 _SPLITS = ("train", "test", "validation")
@@ -115,17 +115,8 @@ class Evaluator:
 
     def _rows(self, part: Part, seed: int) -> np.ndarray | None:
         """The rows of the training split that `labels_per_class` or `labels_fraction` leaves, or all."""
-        split = self.splits[part.options["train"]]
-        per_class, fraction = part.options["labels_per_class"], part.options["labels_fraction"]
-        if per_class is None and fraction is None:
-            return None
-        if per_class is not None and fraction is not None:
-            raise DataError("labels_per_class and labels_fraction: give one of them.")
-        if split.images.labels is None or split.images.labels.ndim > 1:
-            raise DataError(f"labels_per_class, labels_fraction: the images of {split.name!r} have not one label each.")
-        if fraction is not None:
-            return share(split.images.labels, fraction, seed=seed)
-        return balanced(split.images.labels, per_class, seed=seed, split=split.name)
+        asked = {key: part.options[key] for key in ("labels_per_class", "labels_fraction")}
+        return labelled_rows(self.splits[part.options["train"]], **asked, seed=seed)
 
     def _chosen(self, part: Part, seed: int, *, progress: Advance | None = None) -> Split:
         split, rows = self.splits[part.options["train"]], self._rows(part, seed)

@@ -1,15 +1,30 @@
-"""Selection: the images on which settings are chosen, and those of the last training after that."""
+"""Selection: the images whose labels are learnt, those on which settings are chosen, and those of the last training."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from sslkit.datasets.joined import Joined
-from sslkit.datasets.subset import Subset, share
+from sslkit.datasets.subset import Subset, balanced, share
 from sslkit.embedding import Pair, Split
 from sslkit.errors import DataError
 
 HELD_OUT = 0.1  # of each class, where there is no validation split
+
+
+def labelled_rows(train: Split, *, labels_per_class: int | None, labels_fraction: float | None, seed: int) -> np.ndarray | None:
+    """The rows of a split that a number of labels a class, or a share of its labels, leaves; None for all."""
+    if labels_per_class is None and labels_fraction is None:
+        return None
+    if labels_per_class is not None and labels_fraction is not None:
+        raise DataError("labels_per_class and labels_fraction: give one of them.")
+    labels = train.images.labels
+    if labels is None or labels.ndim > 1:
+        raise DataError(f"labels_per_class, labels_fraction: the images of {train.name!r} have not one label each.")
+    if labels_fraction is not None:
+        return share(labels, labels_fraction, seed=seed)
+    assert labels_per_class is not None
+    return balanced(labels, labels_per_class, seed=seed, split=train.name)
 
 
 def for_selection(train: Split, validation: Split | None) -> Pair:

@@ -39,7 +39,8 @@ def show(recipe: RecipeOrRun, overrides: Set = None) -> None:
         from sslkit.table import results_table
 
         results, finished = RunFolder(folder).read_results()
-        console().print(results_table(results, title=f"{folder}{'' if finished else ', not finished'}"))
+        title = f"{folder}{'' if finished else ', not finished'}"
+        console().print(results_table(results, title=title) if results else f"{title}: no numbers yet")
 
 
 @app.command()

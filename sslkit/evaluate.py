@@ -20,6 +20,7 @@ from sslkit.evaluations.features import Features
 from sslkit.feature_cache import FeatureCache
 from sslkit.layer import at_layer
 from sslkit.progress import Advance, Reporter
+from sslkit.protocol import images_learnt, protocol, which_images
 from sslkit.recipe import Recipe
 from sslkit.results import Result
 from sslkit.sections import Part
@@ -69,7 +70,7 @@ class Evaluator:
         self.view = build.view(recipe.evaluation_augmentations)
         sections = [part.to_dict() for part in recipe.evaluation_augmentations]
         self.cache = FeatureCache(
-            folder / "features", data=_which(recipe.data), view=sections, device=self.device, report=report
+            folder / "features", data=which_images(recipe.data), view=sections, device=self.device, report=report
         )
         names = sorted({part.options[key] for part in recipe.evaluate for key in _SPLITS} - {None})
         options: dict[str, Any] = {"view": self.view, "seed": recipe.train.seed, "poll": poll}
@@ -160,8 +161,10 @@ class Evaluator:
                 self._found(part, seed, who=who, network=network, networks=networks, layer=layer)
                 for seed in range(first, first + part.options["repeats"])
             ]
-            about: dict[str, Any] = {"encoder": who, "epoch": epoch, "protocol": self._protocol(part, layer)}
-            results.keep_arrays(self.folder, repeats[0], labels=self.splits[part.options["test"]].images.labels, **about)
+            num_train, test = len(self._chosen(part, first).images), self.splits[part.options["test"]].images
+            stated = protocol(self.recipe, part, layer=layer, num_train=num_train, num_test=len(test))
+            about: dict[str, Any] = {"encoder": who, "epoch": epoch, "protocol": stated}
+            results.keep_arrays(self.folder, repeats[0], labels=test.labels, **about)
             records += results.records(repeats, **about)
         return records
 
@@ -196,32 +199,8 @@ class Evaluator:
         if needed.isdisjoint(("images", "selection", "final")):
             return found(lambda _: None)
         num_train = len(self._chosen(part, seed).images)
-        with self.report.work(f"{who}: {part.name}", _images_learnt(evaluation, num_train)) as advance:
+        with self.report.work(f"{who}: {part.name}", images_learnt(evaluation, num_train)) as advance:
             return found(advance)
-
-    def _protocol(self, part: Part, layer: str) -> dict[str, Any]:
-        """All that a number depends on and that another person needs to get it again."""
-        train, test = (self.splits[part.options[key]] for key in ("train", "test"))
-        evaluation, rows = build.component(part), self._rows(part, self.recipe.train.seed)
-        num_train = len(train.images) if rows is None else len(rows)
-        settings = getattr(evaluation, "settings", None)
-        section = part.to_dict()
-        for key in ("every_epochs", "baselines", "layer"):
-            section.pop(key, None)
-        if section.get("repeats") == 1:
-            del section["repeats"]
-        return {
-            "evaluation": section.pop("name"),
-            "law": getattr(evaluation, "protocol", ""),
-            "features": layer,
-            **(settings(num_train) if settings else {}),
-            **section,
-            "train_images": num_train,
-            "test_images": len(test.images),
-            "view": [one.to_dict() for one in self.recipe.evaluation_augmentations],
-            "seed": self.recipe.train.seed,
-            "recipe": self.recipe.digest(),
-        }
 
 
 def _labels_of(split: Split) -> Features:
@@ -233,20 +212,6 @@ def _labels_of(split: Split) -> Features:
 def _place(folder: Path, who: str, layer: str) -> Path:
     """Where pictures go: those of h of the trained encoder into the folder itself, others into one of their own below it."""
     return folder.joinpath(*(word for word in (who, layer) if word not in ("trained", "h")))
-
-
-def _images_learnt(evaluation: Any, num_train: int) -> int | None:
-    """How many images an evaluation will have been through at its end, where its settings tell."""
-    tells = getattr(evaluation, "settings", None)
-    settings = tells(num_train) if tells else {}
-    if "steps" in settings:
-        return int(settings["steps"]) * min(num_train, int(settings["batch_size"]))
-    return int(settings["epochs"]) * num_train if "epochs" in settings else None
-
-
-def _which(data: Part) -> dict[str, Any]:
-    """What of the recipe's data says which images a split has."""
-    return {key: value for key, value in data.to_dict().items() if key not in ("workers", "download", "limit", "split")}
 
 
 def _opened(images: Callable[[str], Images], name: str) -> Images:

@@ -15,18 +15,19 @@ from torch import Tensor
 from sslkit import build, checkpoint, encoder, gradient, machine, schedule
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import skipped
-from sslkit.errors import CheckpointError, DataError, NonFiniteError, RunFolderError, Stopped, UserError
+from sslkit.errors import DataError, NonFiniteError, Stopped, UserError
 from sslkit.evaluate import Evaluator
 from sslkit.facts import facts
 from sslkit.folder import RunFolder
+from sslkit.journal import Journal
 from sslkit.loader import Batch, Loader, Plan
-from sslkit.origin import origin
 from sslkit.progress import Reporter, reporter
 from sslkit.recipe import Recipe
-from sslkit.results import Result, merged
+from sslkit.results import Result
 from sslkit.sections import Part
 from sslkit.signals import StopRequest, stop_request
 from sslkit.stopwatch import Stopwatch
+from sslkit.taking_up import refuse_other_images, restored
 from sslkit.train import Scalars, train
 from sslkit.versions import versions
 
@@ -61,7 +62,7 @@ def run(
     with stop_request() as stop:
         work = Run(recipe, target, report=report, stop=stop)
         if before is not None:
-            work.check_images(before)
+            refuse_other_images(target.path, before, num_images=work.facts.num_images)
             work.restore()  # before the versions in resolved.toml become the installed ones: it may name those that fit
         target.create(recipe=text, resolved=work.resolved())
         if finished:
@@ -121,20 +122,10 @@ class Run:
         self.method = build.method(recipe, in_channels=images.channels, num_classes=classes).to(self.device)
         self.evaluator.check_layers(self.method.head)
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
-        self.results: list[Result] = []
         self.start: int | None = None  # steps done already, once `restore` has looked
-        self.trackers: list[Any] = []
+        self.journal = Journal(folder, report=report)
         self.sliced = recipe.train.slice_size < recipe.train.batch_size
         self.watch = Stopwatch(recipe.train.batch_size)
-
-    def check_images(self, before: Mapping[str, Any]) -> None:
-        """Refuse to go on with another number of images than the run began with: the schedule would be another."""
-        theirs = before.get("resolved", {}).get("num_images")
-        if theirs != self.facts.num_images:
-            raise RunFolderError(
-                f"{self.folder.path}: this run began with {theirs} images, and there are {self.facts.num_images} now. "
-                f"Bring the images back, or start anew beside it with --fresh."
-            )
 
     def resolved(self) -> str:
         """The recipe as TOML with every default, and in `[resolved]` every number derived and every version."""
@@ -149,49 +140,25 @@ class Run:
     def complete(self) -> None:
         """Resume or start, train to the end, evaluate, and write down the results."""
         self.folder.probe()
-        start = self._resume()
-        self.trackers = [build.component(part, folder=self.folder.path, step=start) for part in self.recipe.track]
+        start = self.restore()
+        self.journal.take_up(step=start, epoch=start / self.facts.steps_per_epoch)
+        self.journal.open([build.component(part, folder=self.folder.path, step=start) for part in self.recipe.track])
         try:
             self._evaluate_due(start)
             self._train(start)
             self._finish()
         finally:
-            for tracker in self.trackers:
-                tracker.close()
+            self.journal.close()
             for line in skipped([self.loader.images, *(split.images for split in self.evaluator.splits.values())]):
                 self.report.say(line)
 
     def restore(self) -> int:
-        """Put everything back as it was at the newest checkpoint, once; gives the steps done by then.
-
-        Raises:
-            CheckpointError: no checkpoint is whole, or the newest one is not of this network and optimizer.
-        """
-        if self.start is not None:
-            return self.start
-        found, refused = checkpoint.newest(self.folder.checkpoints)
-        if found is None and refused:
-            raise refused[0]
-        for error in refused:
-            self.report.say(f"{error} The one before it is used.")
-        self.start = 0
-        if found is not None:
-            try:
-                checkpoint.restore(found, self.method, self.optimizer)
-                self.start = checkpoint.step_of(found)
-            except CheckpointError as error:
-                raise CheckpointError(f"{error}. {origin(self.folder.path)}") from error
-            self.report.say(f"{self.folder.path}: goes on after step {self.start} of {self.facts.steps}")
+        """Put everything back as it was at the newest checkpoint, once; gives the steps done by then."""
+        if self.start is None:
+            self.start = restored(self.folder, self.method, self.optimizer, report=self.report)
+            if self.start:
+                self.report.say(f"{self.folder.path}: goes on after step {self.start} of {self.facts.steps}")
         return self.start
-
-    def _resume(self) -> int:
-        """Steps done already, with everything put back as it was then, and what was written after them dropped."""
-        step = self.restore()
-        for name in ("metrics.jsonl", "timing.jsonl"):
-            self.folder.truncate(name, step=step)
-        done = step / self.facts.steps_per_epoch
-        self.results = [result for result in self.folder.read_results()[0] if result["epoch"] <= done]
-        return step
 
     def _train(self, start: int) -> None:
         if start >= self.facts.steps:
@@ -250,7 +217,7 @@ class Run:
             group = self.optimizer.param_groups[0]
             rates = {"lr": group["lr"] / group.get("lr_scale", 1.0)}
             numbers = {**{name: float(value) for name, value in scalars.items()}, **numbers, **rates}
-            self._log(step, numbers)
+            self.journal.log(step, numbers, timing=self.watch.lap())
         self._report(step, numbers, logged=logged)
         if asked or last or (inside == 0 and self._saved_after(epoch)):
             self._save(step, self.folder.last)
@@ -272,12 +239,6 @@ class Run:
         shown = {"epochs": self.recipe.train.epochs, "images_per_second": self.watch.images_per_second}
         self.report.step(step, {**numbers, **shown, "epoch": math.ceil(numbers["epoch"])}, logged=logged)
 
-    def _log(self, step: int, numbers: dict[str, float]) -> None:
-        self.folder.append("metrics.jsonl", {"step": step, **numbers})
-        self.folder.append("timing.jsonl", {"step": step, **self.watch.lap()})
-        for tracker in self.trackers:
-            tracker(step, numbers)
-
     def _save(self, step: int, path: Path) -> None:
         tensors = checkpoint.state(self.method, self.optimizer)
         checkpoint.save(path, tensors, {"kind": "checkpoint", "step": step, "recipe": self.recipe.to_dict()})
@@ -285,10 +246,10 @@ class Run:
     def _evaluate_due(self, step: int) -> None:
         """The evaluations on the way, unless they were done before a stop."""
         epoch, inside = divmod(step, self.facts.steps_per_epoch)
-        if step in (0, self.facts.steps) or inside or any(result["epoch"] == epoch for result in self.results):
+        if step in (0, self.facts.steps) or inside or self.journal.evaluated(epoch):
             return
         if parts := self.evaluator.due(epoch):
-            self._record(self._evaluated(epoch, parts), step)
+            self.journal.record(self._evaluated(epoch, parts), step=step, epoch=epoch)
             self.watch.restart()
 
     def _evaluated(self, epoch: int, parts: Sequence[Part]) -> list[Result]:
@@ -307,20 +268,4 @@ class Run:
         last = self.recipe.train.epochs
         results = self.evaluator.baselines(in_channels=self.channels)
         results += self._evaluated(last, self.recipe.evaluate)
-        self._record(results, self.facts.steps)
-        self.folder.write_results(self.results, finished=True)
-
-    def _record(self, results: list[Result], step: int) -> None:
-        self.results = merged(self.results, results)
-        self.folder.write_results(self.results, finished=False)
-        numbers = {_tracked_name(result): result["value"] for result in results if result["encoder"] == "trained"}
-        for name, value in numbers.items():
-            self.report.say(f"epoch {step // self.facts.steps_per_epoch}: {name} = {value:.4f}")
-        for tracker in self.trackers:
-            tracker(step, numbers)
-
-
-def _tracked_name(result: Result) -> str:
-    """A result's name beside those of other evaluations: `linear_cached_top1_10_labels` with ten labels a class."""
-    labels = result["protocol"].get("labels_per_class")
-    return f"{result['name']}_{labels}_labels" if labels else result["name"]
+        self.journal.record(results, step=self.facts.steps, epoch=last, finished=True)

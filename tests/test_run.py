@@ -273,13 +273,13 @@ def test_a_stop_in_the_last_moment_of_a_step_is_saved(tmp_path):
     """The flag is read once a step: what is asked after that is heard in the next step, and saved there."""
     stop = StopRequest()
     work = in_process(tmp_path / "run", stop=stop)
-    log = work._log
+    log = work.journal.log
 
-    def ask_while_logging(step, numbers):
-        log(step, numbers)
+    def ask_while_logging(step, numbers, **timing):
+        log(step, numbers, **timing)
         stop.asked = step == 4
 
-    work._log = ask_while_logging
+    work.journal.log = ask_while_logging
     with pytest.raises(Stopped):
         work.complete()
     assert checkpoint.load(tmp_path / "run" / "checkpoints" / "last.safetensors").facts["step"] == 5

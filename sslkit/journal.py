@@ -1,0 +1,67 @@
+"""Journal: what a run writes down on its way, the numbers of its steps and of its evaluations, and who else hears of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sslkit.folder import RunFolder
+from sslkit.progress import Reporter
+from sslkit.results import Result, merged
+
+
+class Journal:
+    """The lines of `metrics.jsonl` and `timing.jsonl`, `results.json`, and the trackers of a run.
+
+    Args:
+        folder: where the files lie.
+        report: what evaluations find is said there.
+    """
+
+    def __init__(self, folder: RunFolder, *, report: Reporter) -> None:
+        self.folder = folder
+        self.report = report
+        self.results: list[Result] = []
+        self.trackers: Sequence[Any] = ()
+
+    def take_up(self, *, step: int, epoch: float) -> None:
+        """Drop what was written after the step from which the run goes on."""
+        for name in ("metrics.jsonl", "timing.jsonl"):
+            self.folder.truncate(name, step=step)
+        self.results = [result for result in self.folder.read_results()[0] if result["epoch"] <= epoch]
+
+    def open(self, trackers: Sequence[Any]) -> None:
+        """Tell trackers too, from now on until `close`."""
+        self.trackers = trackers
+
+    def close(self) -> None:
+        """Close the trackers."""
+        for tracker in self.trackers:
+            tracker.close()
+
+    def log(self, step: int, numbers: Mapping[str, float], *, timing: Mapping[str, float]) -> None:
+        """The numbers of a step, and those of the clock, which differ from run to run."""
+        self.folder.append("metrics.jsonl", {"step": step, **numbers})
+        self.folder.append("timing.jsonl", {"step": step, **timing})
+        for tracker in self.trackers:
+            tracker(step, numbers)
+
+    def evaluated(self, epoch: int) -> bool:
+        """Whether the evaluations after this epoch are written down already."""
+        return any(result["epoch"] == epoch for result in self.results)
+
+    def record(self, results: list[Result], *, step: int, epoch: int, finished: bool = False) -> None:
+        """What evaluations found after an epoch; `finished` once there is no more to come."""
+        self.results = merged(self.results, results)
+        self.folder.write_results(self.results, finished=finished)
+        numbers = {_tracked_name(result): result["value"] for result in results if result["encoder"] == "trained"}
+        for name, value in numbers.items():
+            self.report.say(f"epoch {epoch}: {name} = {value:.4f}")
+        for tracker in self.trackers:
+            tracker(step, numbers)
+
+
+def _tracked_name(result: Result) -> str:
+    """A result's name beside those of other evaluations: `linear_cached_top1_10_labels` with ten labels a class."""
+    labels = result["protocol"].get("labels_per_class")
+    return f"{result['name']}_{labels}_labels" if labels else result["name"]

@@ -1,0 +1,58 @@
+"""Protocol: what stands beside a number, all that it depends on and that another person needs to get it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sslkit import build
+from sslkit.recipe import Recipe
+from sslkit.sections import Part
+
+
+def protocol(recipe: Recipe, part: Part, *, layer: str, num_train: int, num_test: int) -> dict[str, Any]:
+    """The protocol of an evaluation.
+
+    Args:
+        recipe: of the run whose encoder is evaluated.
+        part: the evaluation as the recipe has it.
+        layer: which output of the network is evaluated, such as `h`.
+        num_train: training images, after `labels_per_class` or `labels_fraction`.
+        num_test: test images.
+    """
+    evaluation = build.component(part)
+    section = part.to_dict()
+    for key in ("every_epochs", "baselines", "layer"):
+        section.pop(key, None)
+    if section.get("repeats") == 1:
+        del section["repeats"]
+    return {
+        "evaluation": section.pop("name"),
+        "law": getattr(evaluation, "protocol", ""),
+        "features": layer,
+        **_settings(evaluation, num_train),
+        **section,
+        "train_images": num_train,
+        "test_images": num_test,
+        "view": [one.to_dict() for one in recipe.evaluation_augmentations],
+        "seed": recipe.train.seed,
+        "recipe": recipe.digest(),
+    }
+
+
+def images_learnt(evaluation: Any, num_train: int) -> int | None:
+    """How many images an evaluation will have been through at its end, where its settings tell."""
+    settings = _settings(evaluation, num_train)
+    if "steps" in settings:
+        return int(settings["steps"]) * min(num_train, int(settings["batch_size"]))
+    return int(settings["epochs"]) * num_train if "epochs" in settings else None
+
+
+def which_images(data: Part) -> dict[str, Any]:
+    """What of the recipe's data says which images a split has."""
+    return {key: value for key, value in data.to_dict().items() if key not in ("workers", "download", "limit", "split")}
+
+
+def _settings(evaluation: Any, num_train: int) -> dict[str, Any]:
+    """What an evaluation derives from the number of training images: rates, epochs, steps."""
+    tells = getattr(evaluation, "settings", None)
+    return dict(tells(num_train)) if tells else {}

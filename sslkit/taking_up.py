@@ -1,0 +1,52 @@
+"""Taking up: a run that was stopped goes on from its newest whole checkpoint, if nothing that it depends on has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sslkit import checkpoint
+from sslkit.errors import CheckpointError, RunFolderError
+from sslkit.folder import RunFolder
+from sslkit.origin import origin
+from sslkit.progress import Reporter
+
+
+def refuse_other_images(folder: Path, before: Mapping[str, Any], *, num_images: int) -> None:
+    """Refuse to go on with another number of images than the run began with: the schedule would be another.
+
+    Args:
+        folder: the run folder.
+        before: the resolved recipe in it.
+        num_images: how many there are now.
+    """
+    theirs = before.get("resolved", {}).get("num_images")
+    if theirs != num_images:
+        raise RunFolderError(
+            f"{folder}: this run began with {theirs} images, and there are {num_images} now. "
+            f"Bring the images back, or start anew beside it with --fresh."
+        )
+
+
+def restored(folder: RunFolder, method: nn.Module, optimizer: torch.optim.Optimizer, *, report: Reporter) -> int:
+    """Put everything back as it was at the newest checkpoint that is whole; gives the steps done by then, 0 without one.
+
+    Raises:
+        CheckpointError: no checkpoint is whole, or the newest one is not of this network and optimizer.
+    """
+    found, refused = checkpoint.newest(folder.checkpoints)
+    if found is None and refused:
+        raise refused[0]
+    for error in refused:
+        report.say(f"{error} The one before it is used.")
+    if found is None:
+        return 0
+    try:
+        checkpoint.restore(found, method, optimizer)
+        return checkpoint.step_of(found)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}. {origin(folder.path)}") from error

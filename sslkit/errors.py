@@ -3,6 +3,8 @@
 SslkitError                 something failed                           exit status 1
 ├── CheckpointError         a checkpoint can't be written or read
 ├── NonFiniteError          a loss is not a number; nothing was updated
+├── OtherRankFailed         another process of the training failed      its exit status
+├── RankLost                another process of the training is gone     exit status 76
 ├── Stopped                 asked to stop; everything is saved          exit status 130
 └── UserError               what was handed in can't be used           exit status 2
     ├── RecipeError         a recipe, with all its problems at once
@@ -32,6 +34,20 @@ class CheckpointError(SslkitError):
 
 class NonFiniteError(SslkitError):
     """A loss is not a finite number; raised before anything was updated."""
+
+
+class OtherRankFailed(SslkitError):
+    """Another process of the training failed; the message is empty where that one tells it to the same people."""
+
+    def __init__(self, message: str, *, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+class RankLost(SslkitError):
+    """Another process of the training is gone, or does not answer."""
+
+    exit_status = 76
 
 
 class Stopped(SslkitError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -12,10 +12,13 @@ from typing import Any
 from rich.console import Console
 from torch import Tensor
 
-from sslkit import build, checkpoint, encoder, gradient, machine, schedule
+from sslkit import build, checkpoint, encoder, gradient, machine, micro_batches, schedule
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import skipped
-from sslkit.errors import DataError, NonFiniteError, Stopped, UserError
+from sslkit.distributed.agreement import any_rank, led, refuse_differences, together
+from sslkit.distributed.batch_norm import with_global_norm, with_own_norm
+from sslkit.distributed.ranks import group, is_leader, num_ranks, rank
+from sslkit.errors import DataError, NonFiniteError, OtherRankFailed, Stopped, UserError
 from sslkit.evaluate import Evaluator
 from sslkit.facts import facts
 from sslkit.folder import RunFolder
@@ -39,6 +42,8 @@ def run(
 ) -> RunFolder:
     """Train a recipe in a run folder, or go on with it, and evaluate the encoder.
 
+    In processes that torchrun started this is called in each of them; rank 0 writes the folder and speaks to people.
+
     Args:
         recipe: what to do.
         folder: the run folder; an unfinished run of the same recipe in it is continued.
@@ -50,37 +55,36 @@ def run(
         UserError: the data, a component or the folder can't be used; raised before anything is written.
         Stopped: somebody asked to stop; all is saved.
     """
-    _refuse_ranks()
-    report = reporter(Console()) if report is None else report
-    text = recipe.to_toml() if text is None else text
-    target = RunFolder(folder).beside() if fresh else RunFolder(folder)
-    before = target.claim(differences=recipe.differences)
-    finished = before is not None and target.read_results()[1]
-    if before is not None and finished and recipe.same_evaluations(before):
-        report.say(f"{target.path}: this run is complete. --fresh starts it anew beside it.")
+    with group():
+        report = (reporter(Console()) if report is None else report) if is_leader() else reporter(Console(quiet=True))
+        target = RunFolder(Path(led(lambda: str(RunFolder(folder).beside().path if fresh else folder))))
+        before = led(lambda: target.claim(differences=recipe.differences))
+        finished = before is not None and led(lambda: target.read_results()[1])
+        if before is not None and finished and recipe.same_evaluations(before):
+            report.say(f"{target.path}: this run is complete. --fresh starts it anew beside it.")
+            return target
+        with stop_request() as stop:
+            with together():
+                work = Run(recipe, target, report=report, stop=stop)
+                if before is not None:
+                    refuse_other_images(target.path, before, num_images=work.facts.num_images)
+            refuse_differences(work.about(), advice="All ranks have to see the same recipe, images and versions.")
+            if before is not None:
+                work.restore()  # before the versions in resolved.toml become the installed ones: it may name those that fit
+            written = recipe.to_toml() if text is None else text
+            led(lambda: target.create(recipe=written, resolved=work.resolved()))
+            if finished:
+                report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
+            try:
+                work.complete()
+            except (Stopped, NonFiniteError) as error:  # on all ranks alike, and the leader tells it
+                if not is_leader():
+                    raise OtherRankFailed("", exit_status=error.exit_status) from None
+                if isinstance(error, NonFiniteError):
+                    raise
+                how = f"-o {target.path}, without --fresh, goes" if fresh else "The same command goes"
+                raise Stopped(f"stopped, and saved in {target.path}. {how} on from there.") from None
         return target
-    with stop_request() as stop:
-        work = Run(recipe, target, report=report, stop=stop)
-        if before is not None:
-            refuse_other_images(target.path, before, num_images=work.facts.num_images)
-            work.restore()  # before the versions in resolved.toml become the installed ones: it may name those that fit
-        target.create(recipe=text, resolved=work.resolved())
-        if finished:
-            report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
-        try:
-            work.complete()
-        except Stopped:
-            how = f"-o {target.path}, without --fresh, goes" if fresh else "The same command goes"
-            raise Stopped(f"stopped, and saved in {target.path}. {how} on from there.") from None
-    return target
-
-
-def _refuse_ranks() -> None:
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError(
-            "torchrun: sslkit trains in one process for now, and several would write over each other's run folder. "
-            "Start it without torchrun."
-        )
 
 
 class Run:
@@ -100,6 +104,7 @@ class Run:
         self, recipe: Recipe, folder: RunFolder, *, report: Reporter, stop: StopRequest, open_images: OpenImages | None = None
     ) -> None:
         self.recipe, self.folder, self.report, self.stop = recipe, folder, report, stop
+        _refuse_ranks_without_images(recipe)
         self.device = machine.device()
         if self.device.type == "cpu":
             machine.keep_freed_memory()
@@ -117,15 +122,21 @@ class Run:
         self.evaluator = Evaluator(recipe, opener, folder=folder.path, report=report, poll=stop.poll)
         plan = Plan(len(images), recipe.train.batch_size, recipe.train.seed)
         workers = machine.num_workers(recipe.data.options["workers"])
-        self.loader = Loader(images, [build.view(view) for view in recipe.views], plan=plan, workers=workers)
+        views = [build.view(view) for view in recipe.views]
+        self.loader = Loader(images, views, plan=plan, workers=workers, rank=rank(), num_ranks=num_ranks())
         classes = build.num_classes(images)
-        self.method = build.method(recipe, in_channels=images.channels, num_classes=classes).to(self.device)
-        self.evaluator.check_layers(self.method.head)
+        method = build.method(recipe, in_channels=images.channels, num_classes=classes)
+        self.evaluator.check_layers(method.head)
+        self.method: Any = with_global_norm(method.to(self.device))
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.start: int | None = None  # steps done already, once `restore` has looked
         self.journal = Journal(folder, report=report)
         self.sliced = recipe.train.slice_size < recipe.train.batch_size
         self.watch = Stopwatch(recipe.train.batch_size)
+
+    def about(self) -> dict[str, Any]:
+        """What has to be the same on all ranks."""
+        return {"recipe": self.recipe.digest(), "num_images": self.facts.num_images, "versions": versions(self.recipe)}
 
     def resolved(self) -> str:
         """The recipe as TOML with every default, and in `[resolved]` every number derived and every version."""
@@ -139,18 +150,21 @@ class Run:
 
     def complete(self) -> None:
         """Resume or start, train to the end, evaluate, and write down the results."""
-        self.folder.probe()
+        led(self.folder.probe)
         start = self.restore()
-        self.journal.take_up(step=start, epoch=start / self.facts.steps_per_epoch)
-        self.journal.open([build.component(part, folder=self.folder.path, step=start) for part in self.recipe.track])
+        led(partial(self._open_journal, start))
         try:
             self._evaluate_due(start)
             self._train(start)
-            self._finish()
+            led(self._finish)
         finally:
             self.journal.close()
             for line in skipped([self.loader.images, *(split.images for split in self.evaluator.splits.values())]):
                 self.report.say(line)
+
+    def _open_journal(self, start: int) -> None:
+        self.journal.take_up(step=start, epoch=start / self.facts.steps_per_epoch)
+        self.journal.open([build.component(part, folder=self.folder.path, step=start) for part in self.recipe.track])
 
     def restore(self) -> int:
         """Put everything back as it was at the newest checkpoint, once; gives the steps done by then."""
@@ -208,7 +222,7 @@ class Run:
     def _on_step(self, step: int, loss: Tensor, scalars: Scalars) -> bool:
         """Log, save, evaluate, stop: in this order, so that nothing is lost."""
         self.watch.step()
-        asked = bool(self.stop)
+        asked = any_rank(bool(self.stop))
         epoch, inside = divmod(step, self.facts.steps_per_epoch)
         last = step == self.facts.steps
         numbers = {"epoch": step / self.facts.steps_per_epoch, "loss": loss.item()}
@@ -217,7 +231,8 @@ class Run:
             group = self.optimizer.param_groups[0]
             rates = {"lr": group["lr"] / group.get("lr_scale", 1.0)}
             numbers = {**{name: float(value) for name, value in scalars.items()}, **numbers, **rates}
-            self.journal.log(step, numbers, timing=self.watch.lap())
+            if is_leader():
+                self.journal.log(step, numbers, timing=self.watch.lap())
         self._report(step, numbers, logged=logged)
         if asked or last or (inside == 0 and self._saved_after(epoch)):
             self._save(step, self.folder.last)
@@ -241,20 +256,25 @@ class Run:
 
     def _save(self, step: int, path: Path) -> None:
         tensors = checkpoint.state(self.method, self.optimizer)
-        checkpoint.save(path, tensors, {"kind": "checkpoint", "step": step, "recipe": self.recipe.to_dict()})
+        if num_ranks() > 1:
+            refuse_differences(
+                {"weights": checkpoint.digest(tensors)}, advice="The machines compute differently; use equal ones."
+            )
+        facts = {"kind": "checkpoint", "step": step, "recipe": self.recipe.to_dict()}
+        led(lambda: checkpoint.save(path, tensors, facts))
 
     def _evaluate_due(self, step: int) -> None:
         """The evaluations on the way, unless they were done before a stop."""
         epoch, inside = divmod(step, self.facts.steps_per_epoch)
-        if step in (0, self.facts.steps) or inside or self.journal.evaluated(epoch):
-            return
-        if parts := self.evaluator.due(epoch):
-            self.journal.record(self._evaluated(epoch, parts), step=step, epoch=epoch)
+        parts = self.evaluator.due(epoch)
+        if parts and inside == 0 and step not in (0, self.facts.steps) and not led(lambda: self.journal.evaluated(epoch)):
+            led(lambda: self.journal.record(self._evaluated(epoch, parts), step=step, epoch=epoch))
             self.watch.restart()
 
     def _evaluated(self, epoch: int, parts: Sequence[Part]) -> list[Result]:
+        f, g = (with_own_norm(copy.deepcopy(network)) for network in (self.method.backbone, self.method.head))
         online = getattr(self.method, "classifier", None)
-        return self.evaluator.trained(self.method.backbone, self.method.head, epoch=epoch, parts=parts, online=online)
+        return self.evaluator.trained(f, g, epoch=epoch, parts=parts, online=online)
 
     def _finish(self) -> None:
         facts = {
@@ -269,3 +289,11 @@ class Run:
         results = self.evaluator.baselines(in_channels=self.channels)
         results += self._evaluated(last, self.recipe.evaluate)
         self.journal.record(results, step=self.facts.steps, epoch=last, finished=True)
+
+
+def _refuse_ranks_without_images(recipe: Recipe) -> None:
+    slices = micro_batches.slices(recipe.train.batch_size, recipe.train.micro_batch)
+    fewest = min(rows.stop - rows.start for rows in slices)
+    if num_ranks() > fewest:
+        which = "train.batch_size" if len(slices) == 1 else "train.micro_batch"
+        raise UserError(f"{which}: {num_ranks()} processes share {fewest} images; each needs one at least.")

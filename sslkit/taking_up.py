@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from sslkit import checkpoint
+from sslkit.distributed.agreement import bytes_from_leader, led, together
+from sslkit.distributed.ranks import is_leader, num_ranks
 from sslkit.errors import CheckpointError, RunFolderError
 from sslkit.folder import RunFolder
 from sslkit.origin import origin
@@ -38,15 +40,33 @@ def restored(folder: RunFolder, method: nn.Module, optimizer: torch.optim.Optimi
     Raises:
         CheckpointError: no checkpoint is whole, or the newest one is not of this network and optimizer.
     """
+    found = None
+    with together():
+        if is_leader():
+            found = _newest(folder, report)
+    with together():
+        found = _on_all_ranks(found)
+        if found is None:
+            return 0
+        try:
+            checkpoint.restore(found, method, optimizer)
+            return checkpoint.step_of(found)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}. {origin(folder.path)}") from error
+
+
+def _newest(folder: RunFolder, report: Reporter) -> checkpoint.Checkpoint | None:
     found, refused = checkpoint.newest(folder.checkpoints)
     if found is None and refused:
         raise refused[0]
     for error in refused:
         report.say(f"{error} The one before it is used.")
-    if found is None:
-        return 0
-    try:
-        checkpoint.restore(found, method, optimizer)
-        return checkpoint.step_of(found)
-    except CheckpointError as error:
-        raise CheckpointError(f"{error}. {origin(folder.path)}") from error
+    return found
+
+
+def _on_all_ranks(found: checkpoint.Checkpoint | None) -> checkpoint.Checkpoint | None:
+    """What the leader found, sent to the others: the folder may lie on its own disk."""
+    path = led(lambda: None if found is None else str(found.path))
+    if path is None or num_ranks() == 1:
+        return found
+    return checkpoint.parse(bytes_from_leader(Path(path).read_bytes() if is_leader() else b""), Path(path))

@@ -9,9 +9,10 @@ import sys
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -37,7 +38,8 @@ def launch(command: Sequence[str], *, num_processes: int, state: Callable[[], An
     _set_defaults(num_processes)
     died_at: list[Any] = []
     while True:
-        status = _root_cause(_once(command, num_processes))
+        with TemporaryDirectory(prefix="sslkit-ranks-") as folder:  # for the agent's own files
+            status = _root_cause(_once(command, num_processes, folder=folder))
         if status >= 0:
             return status
         name, here = signal.Signals(-status).name, state()
@@ -72,7 +74,7 @@ def _set_defaults(num_processes: int) -> None:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # nobody else's business
 
 
-def _once(command: Sequence[str], num_processes: int) -> list[int]:
+def _once(command: Sequence[str], num_processes: int, *, folder: str) -> list[int]:
     """The exit statuses of the processes that failed, minus the signal where one died of it; [0] if all is well."""
     config = LaunchConfig(
         min_nodes=1,
@@ -85,6 +87,7 @@ def _once(command: Sequence[str], num_processes: int) -> list[int]:
         max_restarts=0,  # it would start anew after a mistake of the user too
         signals_to_handle="SIGTERM,SIGINT,SIGHUP,SIGUSR1",
         shutdown_timeout=_TIME_TO_SAVE,
+        logs_specs=DefaultLogsSpecs(log_dir=folder),
     )
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)}
     try:

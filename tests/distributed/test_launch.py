@@ -108,7 +108,7 @@ def test_death_at_the_same_place_twice_ends_it(monkeypatch: pytest.MonkeyPatch) 
     said: list[str] = []
     for name in ("OMP_NUM_THREADS", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "GLOO_SOCKET_IFNAME"):
         monkeypatch.setenv(name, os.environ.get(name, "1"))
-    monkeypatch.setattr(launching, "_once", lambda *_: [-9])
+    monkeypatch.setattr(launching, "_once", lambda *_, **__: [-9])
     assert launching.launch(["-c", ""], num_processes=2, state=lambda: next(states), say=said.append) == 128 + 9
     assert len(said) == 4
     assert "second time at the same place" in said[-1]

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from on_ranks import on_ranks
 from rich.console import Console
 from small import TEXT, recipe_file, sslkit
 
@@ -19,6 +18,7 @@ from sslkit.distributed import launch as launching
 from sslkit.progress import Lines
 from sslkit.recipe import Recipe
 from sslkit.run import run
+from sslkit.testing.ranks import on_ranks
 
 LONG = TEXT.replace("epochs = 3", "epochs = 25").split("[[evaluate]]", maxsplit=1)[0]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from on_ranks import on_ranks
 from rich.console import Console
 from safetensors.torch import load_file
 from small import TEXT
@@ -21,6 +20,7 @@ from sslkit.folder import RunFolder
 from sslkit.progress import Lines
 from sslkit.recipe import Recipe
 from sslkit.run import Run, run
+from sslkit.testing.ranks import on_ranks
 
 # The weights of LARS are compared over few steps: its trust ratios magnify what rounding makes of a norm.
 FEW = ["train.epochs=2", "train.warmup_epochs=0", "train.base_lr=0.05"]

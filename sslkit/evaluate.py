@@ -19,6 +19,7 @@ from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.features import Features
 from sslkit.feature_cache import FeatureCache
 from sslkit.layer import at_layer
+from sslkit.leaks import refuse_leaks
 from sslkit.progress import Advance, Reporter
 from sslkit.protocol import images_learnt, protocol, which_images
 from sslkit.recipe import Recipe
@@ -50,7 +51,8 @@ class Evaluator:
         poll: called between batches; it stops the work by raising.
 
     Raises:
-        DataError: a split is missing, has no labels that an evaluation needs, or too few images; the place is `evaluate.N`.
+        DataError: a split is missing, has no labels that an evaluation needs, too few images, or some of another split that may
+            share none with it; the place is `evaluate.N`.
     """
 
     def __init__(
@@ -96,6 +98,8 @@ class Evaluator:
             if called is not None and signatures.declared(called, {"selection": None, "final": None}):
                 for_selection(train, validation)
                 for_last_training(train, validation, test)
+            if getattr(evaluation, "learns", True):
+                refuse_leaks(self.splits[part.options["train"]], validation, test)
         except DataError as error:
             raise DataError(f"evaluate.{number} ({part.name}): {error}") from error
 

@@ -4,6 +4,7 @@ import pickle
 import tarfile
 import urllib.error
 import urllib.request
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sslkit.datasets.idx import read_idx
 from sslkit.datasets.image_folder import ImageFolder
 from sslkit.datasets.imagenet import ImageNet
 from sslkit.datasets.mnist import MNIST
+from sslkit.datasets.origins import num_shared
 from sslkit.datasets.stl10 import STL10
 from sslkit.errors import DataError
 
@@ -297,6 +299,16 @@ def test_stl10_without_labels(stl10):
         assert images.labels is None
         assert np.array_equal(images.read(len(images) - 1, 1), stored["unlabeled_X"][1].transpose(2, 1, 0))
     assert (len(unlabeled), len(both), len(STL10("test", root=root))) == (2, 6, 3)
+
+
+def test_which_images_splits_share(tmp_path, stl10, cifar10, cifar100):
+    put_mnist(tmp_path)
+    parts = {split: STL10(split, root=stl10[0]) for split in STL10.splits}
+    assert [num_shared(parts["train+unlabeled"], parts[split]) for split in STL10.splits] == [4, 0, 2, 6]
+    others = [dataset(split, root=tmp_path) for dataset in (CIFAR10, CIFAR100, MNIST) for split in ("train", "test")]
+    small = [*parts.values(), *others, FashionMNIST("test", root=tmp_path)]
+    assert all(len(np.unique(images.origins)) == len(images) for images in small)
+    assert all(num_shared(one, other) == 0 for one, other in combinations(small[:3] + small[4:], 2))
 
 
 # All of them

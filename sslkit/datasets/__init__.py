@@ -6,7 +6,8 @@ None), `sizes(indices)`, the `(height, width)` of each image as it is read, and 
 ignore it. Labels may also be int64 `(n, c)`, one column a class: 1 where an image shows it, 0 where not, -1 where that is left
 open. `.splits`, on the class, names the splits that can be asked for. A dataset may have `.metric`, on the class, the number by
 which transfer to it is judged: `top1`, `mean_per_class` or `map`. A dataset that goes on without images that can't be read has
-`.unreadable`, which fills while it is read: the number of an image -> why.
+`.unreadable`, which fills while it is read: the number of an image -> why. `.origins`, uint64
+`(n,)`, says which stored image each is (`sslkit.datasets.origins`), so that splits which share some can be told.
 """
 
 from typing import Annotated, Literal

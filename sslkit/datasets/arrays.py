@@ -8,6 +8,8 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from sslkit.datasets.origins import Origins
+
 Labels = Int64[np.ndarray, " n"]
 
 
@@ -19,17 +21,19 @@ class ArrayImages(ABC):
         channels: 3 for RGB, 1 for grey.
         labels: the class of each image, `(n,)`, or None if the split has no labels.
         classes: the names of the classes, or None if the split has no labels.
+        origins: which stored image each is, or None if that is not told (`sslkit.datasets.origins`).
     """
 
     splits: ClassVar[tuple[str, ...]]
     channels: int
     labels: Labels | None
     classes: tuple[str, ...] | None
+    origins: Origins | None = None
     _images: UInt8[np.ndarray, "n h w c"]
 
     @abstractmethod
     def __init__(self, split: str) -> None:
-        """Load a split: set `_images`, `channels`, `labels` and `classes`."""
+        """Load a split: set `_images`, `channels`, `labels`, `classes` and, better, `origins`."""
 
     def __len__(self) -> int:
         """The number of images."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from sslkit.datasets.arrays import ArrayImages
 from sslkit.datasets.images import Metric
+from sslkit.datasets.origins import of_rows
 from sslkit.datasets.splits import check_split
 from sslkit.datasets.torchvision_files import found_or_fetched
 
@@ -38,3 +39,4 @@ class CIFAR10(ArrayImages):
         self._images = np.ascontiguousarray(found.data)
         self.labels = np.array(found.targets, dtype=np.int64)
         self.classes = tuple(found.classes)
+        self.origins = of_rows(np.arange(len(self.labels)), "cifar10", split)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from sslkit.datasets.arrays import ArrayImages
 from sslkit.datasets.idx import load_idx
+from sslkit.datasets.origins import of_rows
 from sslkit.datasets.splits import check_split
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -34,3 +37,4 @@ class FashionMNIST(ArrayImages):
         check_split(split, self.splits, dataset="fashion_mnist")
         self._images, self.labels = load_idx(split, root, dataset="fashion_mnist", folder="FashionMNIST", download=download)
         self.classes = CLASSES
+        self.origins = of_rows(np.arange(len(self.labels)), "fashion_mnist", split)

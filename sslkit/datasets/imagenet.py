@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.folders import check_root, list_images, subfolders
+from sslkit.datasets.origins import Origins
 from sslkit.datasets.splits import check_split
 from sslkit.datasets.stand_in import OnUnreadable, image_files, unreadable_of
 from sslkit.errors import DataError
@@ -65,6 +66,11 @@ class ImageNet:
     def __len__(self) -> int:
         """The number of images."""
         return len(self._images)
+
+    @property
+    def origins(self) -> Origins:
+        """Which stored image each is."""
+        return self._images.origins
 
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for, from the headers."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from sslkit.datasets.arrays import ArrayImages
 from sslkit.datasets.idx import load_idx
+from sslkit.datasets.origins import of_rows
 from sslkit.datasets.splits import check_split
 
 CLASSES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
@@ -34,3 +37,4 @@ class MNIST(ArrayImages):
         check_split(split, self.splits, dataset="mnist")
         self._images, self.labels = load_idx(split, root, dataset="mnist", folder="MNIST", download=download)
         self.classes = CLASSES
+        self.origins = of_rows(np.arange(len(self.labels)), "mnist", split)

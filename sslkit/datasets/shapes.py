@@ -14,6 +14,7 @@ import numpy as np
 from annotated_types import Ge, Gt
 from jaxtyping import Float64, Int64, UInt8
 
+from sslkit.datasets.origins import Origins, of_rows
 from sslkit.draws import Draw
 from sslkit.errors import DataError, did_you_mean, listed
 
@@ -105,6 +106,11 @@ class Shapes:
         """Number of images."""
         assert self.labels is not None
         return len(self.labels)
+
+    @property
+    def origins(self) -> Origins:
+        """Which image each is of all that can be drawn."""
+        return of_rows(np.arange(len(self)), *self._address)
 
     def sizes(self, indices: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, "m 2"]:
         """(height, width) of some images, in pixels."""

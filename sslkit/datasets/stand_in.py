@@ -13,6 +13,7 @@ from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.files import ImageFiles
 from sslkit.datasets.headers import damaged
+from sslkit.datasets.origins import Origins
 from sslkit.errors import DataError
 
 OnUnreadable = Literal["fail", "skip"]
@@ -49,6 +50,11 @@ class StandIns:
     def __len__(self) -> int:
         """The number of files, unreadable ones counted."""
         return len(self._files)
+
+    @property
+    def origins(self) -> Origins:
+        """Which stored image each is, whatever stands in for it."""
+        return self._files.origins
 
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for, from its header; from the next one's if it has none that can be read."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from sslkit.datasets.arrays import ArrayImages
+from sslkit.datasets.origins import of_rows
 from sslkit.datasets.splits import check_split
 from sslkit.datasets.torchvision_files import found_or_fetched
 
@@ -40,3 +41,6 @@ class STL10(ArrayImages):
         self._images = found.data.transpose(0, 2, 3, 1)  # (n, c, h, w) -> (n, h, w, c), a view
         self.labels = found.labels.astype(np.int64) if labelled else None
         self.classes = CLASSES if labelled else None
+        known = int(np.count_nonzero(found.labels >= 0))  # they come first
+        numbers = {"train": known, "test": known, "unlabeled": len(found.labels) - known}
+        self.origins = np.concatenate([of_rows(np.arange(numbers[part]), "stl10", part) for part in split.split("+")])

@@ -8,6 +8,7 @@ evaluated), `head`, `online` (the classifier that learnt beside the pretraining)
 in a file, and none if it only draws; the framework adds the protocol. Optional: `protocol`, a few words that belong to each
 number; `settings(num_images)`, a dict of what a recipe leaves open and a number depends on; and `check(train, test)`, called
 before training with features of width 0, so that missing labels cost no training; it may declare `validation` and `seed` too.
+`learns = False` on the class says that nothing is learnt from `train`, so that it may share images with `test`.
 """
 
 from typing import Annotated, Literal

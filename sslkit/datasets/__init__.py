@@ -7,7 +7,8 @@ ignore it. Labels may also be int64 `(n, c)`, one column a class: 1 where an ima
 open. `.splits`, on the class, names the splits that can be asked for. A dataset may have `.metric`, on the class, the number by
 which transfer to it is judged: `top1`, `mean_per_class` or `map`. A dataset that goes on without images that can't be read has
 `.unreadable`, which fills while it is read: the number of an image -> why. `.origins`, uint64
-`(n,)`, says which stored image each is (`sslkit.datasets.origins`), so that splits which share some can be told.
+`(n,)`, says which stored image each is (`sslkit.datasets.origins`), so that splits which share some can be told; `.contents`,
+a string, changes with the images (`sslkit.datasets.contents`), so that features of other images are not taken for theirs.
 """
 
 from typing import Annotated, Literal

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from sslkit.datasets.contents import of_array
 from sslkit.datasets.origins import Origins
 
 Labels = Int64[np.ndarray, " n"]
@@ -38,6 +40,11 @@ class ArrayImages(ABC):
     def __len__(self) -> int:
         """The number of images."""
         return len(self._images)
+
+    @cached_property
+    def contents(self) -> str:
+        """What changes with the images."""
+        return of_array(self._images)
 
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for; they are all alike."""

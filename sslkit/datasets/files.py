@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from sslkit.datasets import contents, origins
 from sslkit.datasets.headers import damaged, read_size
-from sslkit.datasets.origins import Origins, of_files
 from sslkit.datasets.pixels import read_pixels
 from sslkit.errors import DataError
 
@@ -38,9 +38,14 @@ class ImageFiles:
         return len(self.names)
 
     @cached_property
-    def origins(self) -> Origins:
+    def origins(self) -> origins.Origins:
         """Which stored image each is."""
-        return of_files(self.folder, self.names)
+        return origins.of_files(self.folder, self.names)
+
+    @cached_property
+    def contents(self) -> str:
+        """What changes with the images."""
+        return contents.of_files(self.folder, self.names)
 
     def path(self, index: int) -> Path:
         """Where an image lies."""

@@ -79,6 +79,11 @@ class ImageFolder:
         """Which stored image each is."""
         return self._files.origins
 
+    @property
+    def contents(self) -> str:
+        """What changes with the images."""
+        return self._files.contents
+
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for."""
         return self._images.sizes(indices)

@@ -62,6 +62,11 @@ class ListedImages(ABC):
         """Which stored image each is."""
         return self._images.origins
 
+    @property
+    def contents(self) -> str:
+        """What changes with the images."""
+        return self._images.contents
+
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for, from the headers."""
         return self._images.sizes(indices)

@@ -56,6 +56,11 @@ class StandIns:
         """Which stored image each is, whatever stands in for it."""
         return self._files.origins
 
+    @property
+    def contents(self) -> str:
+        """What changes with the images."""
+        return self._files.contents
+
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for, from its header; from the next one's if it has none that can be read."""
         found = [self._readable(index, self._size, self._headless) for index in indices.tolist()]

@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from sslkit import build, machine, results, signatures
-from sslkit.datasets.images import Images
+from sslkit.datasets.images import Images, metric_of
 from sslkit.datasets.subset import Subset
 from sslkit.embedding import Pair, Split
 from sslkit.errors import DataError, UserError
@@ -166,7 +166,8 @@ class Evaluator:
                 for seed in range(first, first + part.options["repeats"])
             ]
             num_train, test = len(self._chosen(part, first).images), self.splits[part.options["test"]].images
-            stated = protocol(self.recipe, part, layer=layer, num_train=num_train, num_test=len(test))
+            facts: dict[str, Any] = {"num_train": num_train, "num_test": len(test), "metric": metric_of(test)}
+            stated = protocol(self.recipe, part, layer=layer, **facts)
             about: dict[str, Any] = {"encoder": who, "epoch": epoch, "protocol": stated}
             results.keep_arrays(self.folder, repeats[0], labels=test.labels, **about)
             records += results.records(repeats, **about)
@@ -195,6 +196,7 @@ class Evaluator:
                 "selection": lambda: for_selection(self._chosen(part, seed, progress=progress), validation),
                 "final": lambda: for_last_training(self._chosen(part, seed, progress=progress), validation, test),
                 "folder": lambda: _place(self.folder, who, layer),
+                "metric": lambda: metric_of(test.images),
                 "seed": lambda: seed,
             }
             return list(evaluation(**{name: make() for name, make in signatures.declared(called, offered).items()}))

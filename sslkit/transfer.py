@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from sslkit import build, toml
 from sslkit.checkpoint import write
+from sslkit.datasets.images import metric_of
 from sslkit.datasets.stand_in import skipped
 from sslkit.errors import DataError, RunFolderError
 from sslkit.evaluate import Evaluator
@@ -134,7 +135,7 @@ def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter,
         results += evaluator.baselines(in_channels=run.transform.channels)
     for line in skipped(split.images for split in evaluator.splits.values()):
         report.say(line)
-    metric = getattr(images(plan.train), "metric", "top1")
+    metric = metric_of(images(plan.train))
     return Column(name, metric, {row: _value(results, row, metric) for row in sections}, results)
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from rich.console import Console
 from safetensors.numpy import load_file
 from small import TEXT, recipe_file, sslkit
+from torch import nn
 
 from sslkit import build, checkpoint, draws
 from sslkit.datasets.shapes import Shapes
@@ -199,6 +200,28 @@ CHOOSING = """
 name = "{name}"
 validation = "{validation}"
 """
+
+
+class Uneven(Shapes):
+    """Two classes, the first twice as large; judged as some data sets of the paper are."""
+
+    metric = "mean_per_class"
+
+    def __init__(self, split):
+        super().__init__(split, num_images=120, size=12)
+        self.labels = (self.labels % 3 == 2).astype(np.int64)
+
+
+@pytest.mark.parametrize(
+    ("images", "metric"), [(Uneven, "mean_per_class"), (lambda split: Shapes(split, num_images=60, size=12), "top1")]
+)
+def test_settings_are_chosen_by_the_metric_of_the_dataset(tmp_path, images, metric):
+    text = TEXT[: TEXT.index("[[evaluate]]")] + CHOOSING.format(name="logistic", validation="val") + "num_l2 = 3"
+    report = Lines(Console(file=io.StringIO()))
+    evaluator = Evaluator(Recipe.parse(text), images, folder=tmp_path, report=report, poll=lambda: None)
+    found = evaluator.trained(nn.Flatten(), nn.Identity(), epoch=1, parts=evaluator.recipe.evaluate)
+    assert f"logistic_validation_{metric}" in {one["name"] for one in found}
+    assert {one["protocol"]["chosen_by"] for one in found} == {metric}
 
 
 class Unlabelled(Shapes):

@@ -15,7 +15,9 @@ from sslkit.datasets.joined import Joined
 from sslkit.datasets.shapes import Shapes
 from sslkit.embedding import Split
 from sslkit.errors import DataError, NonFiniteError, UserError
+from sslkit.evaluations.accuracy import Guesses
 from sslkit.evaluations.classifier import ClassifierTraining
+from sslkit.evaluations.features import LabelledPair
 from sslkit.evaluations.finetune import FineTune
 from sslkit.evaluations.finetune_grid import FineTuneGrid
 from sslkit.evaluations.rules import Rule, bit_hyperrule
@@ -140,6 +142,26 @@ class TestGrid:
         assert len(final.epochs) == 2
         alone = FineTune(epochs=2, base_lr=1.0)  # another training, but as able
         assert found["finetune_grid_top1"] == pytest.approx(tops(alone(convolutional(), final, 0))[0][1], abs=0.2)
+
+    def test_the_pair_is_chosen_by_the_metric_of_the_dataset(self, monkeypatch):
+        """A low rate gets the large class right, a high one all small classes; the answers are made up."""
+        answers = {0.01: [0, 0, 0, 0, 0, 0], 0.1: [1, 0, 0, 1, 1, 2], 1.0: [1, 1, 1, 1, 1, 1]}
+        images = FakeImages(n=6, m=6)
+        images.test_labels = np.array([0, 0, 0, 0, 1, 2])
+
+        def trained(_, images, *, rule, **__):
+            first = np.array(answers[round(rule.base_lr, 3)])
+            return Guesses((first != images.test_labels).astype(np.int64), first), LabelledPair(
+                images.train_labels, images.test_labels, 3
+            )
+
+        monkeypatch.setattr("sslkit.evaluations.finetune_grid.fine_tuned", trained)
+        grid = FineTuneGrid(**self.parameters, num_weight_decays=0)
+        for metric, lr, value in (("top1", 0.01, 4 / 6), ("mean_per_class", 0.1, (2 / 4 + 1 + 1) / 3)):
+            found = dict(grid(convolutional(), images, images, 0, metric))
+            assert found["finetune_grid_lr"] == pytest.approx(lr)
+            assert found[f"finetune_grid_validation_{metric}"] == pytest.approx(value)
+            assert grid.settings(6, metric) == {"chosen_by": metric}
 
     def test_a_training_that_diverges_is_not_taken(self):
         images = FakeImages(n=40, m=30)

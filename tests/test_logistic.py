@@ -100,6 +100,32 @@ def test_several_labels_equal_a_search_class_by_class():
     }
 
 
+def test_l2_is_chosen_by_the_metric_of_the_dataset():
+    """Nine images in ten are of one class, so the two metrics disagree on what is best."""
+    differ = 0
+    for seed in range(6):
+        train, validation = (learnable(seed + number, 1500, d=5) for number in (0, 100))
+        train, validation = (
+            part.rows(np.flatnonzero((part.labels == 0) | (np.arange(1500) % 9 == 0))) for part in (train, validation)
+        )
+        validation = features(validation.h, validation.labels, split="val")
+        test = features(validation.h, validation.labels, split="test")
+        chosen = []
+        for metric in ("top1", "mean_per_class"):
+            found = LogisticProbe(**FEW)(train, test, validation, 0, metric)
+            values = []
+            for l2 in L2S:
+                right = scikit_learn(train.h, train.labels, l2).predict(validation.h) == validation.labels
+                each = [right[validation.labels == c].mean() for c in range(3)]
+                values.append(right.mean() if metric == "top1" else np.mean(each))
+            np.testing.assert_allclose(arrays(found)["logistic_path_validation"], values, atol=2e-3)
+            assert numbers(found)[f"logistic_validation_{metric}"] == arrays(found)["logistic_path_validation"].max()
+            chosen.append(numbers(found)["logistic_l2"])
+        differ += chosen[0] != chosen[1]
+    assert differ > 2
+    assert LogisticProbe().settings(1, "mean_per_class") == {"chosen_by": "mean_per_class"}
+
+
 def test_by_hand():
     """Points on either side of 0 are told apart whatever l2 is, so the largest is taken."""
     train, validation = features([[1], [-1], [2], [-2]], [0, 1, 0, 1]), features([[1], [-1]], [0, 1], split="val")

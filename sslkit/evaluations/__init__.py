@@ -4,11 +4,12 @@ An evaluation is called with any of these that it declares: `train`, `test` (Fea
 `validation` (Features, or None where the recipe names no such split), `encoder` (a copy in eval mode, up to the layer that is
 evaluated), `head`, `online` (the classifier that learnt beside the pretraining), `images` (the splits and how they are seen),
 `selection` (images for choosing settings: training and validation) and `final` (all labelled images and the test images),
-`folder` (for pictures and tables) and `seed`. It gives `(name, value)` pairs, a value being a number, or an array that is kept
-in a file, and none if it only draws; the framework adds the protocol. Optional: `protocol`, a few words that belong to each
-number; `settings(num_images)`, a dict of what a recipe leaves open and a number depends on; and `check(train, test)`, called
-before training with features of width 0, so that missing labels cost no training; it may declare `validation` and `seed` too.
-`learns = False` on the class says that nothing is learnt from `train`, so that it may share images with `test`.
+`folder` (for pictures and tables), `metric` (by which classifiers of these images are judged) and `seed`. It gives `(name,
+value)` pairs, a value being a number, or an array that is kept in a file, and none if it only draws; the framework adds the
+protocol. Optional: `protocol`, a few words that belong to each number; `settings(num_images)`, a dict of what a recipe leaves
+open and a number depends on, which may declare `metric` too; and `check(train, test)`, called before training with features of
+width 0, so that missing labels cost no training; it may declare `validation` and `seed` too. `learns = False` on the class
+says that nothing is learnt from `train`, so that it may share images with `test`.
 """
 
 from typing import Annotated, Literal
@@ -46,6 +47,7 @@ registry = Registry(
             "selection",
             "final",
             "folder",
+            "metric",
             "seed",
         )
     },

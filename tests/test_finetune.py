@@ -196,6 +196,18 @@ def test_images_for_choosing_are_held_out_or_a_split_of_their_own():
     sizes = np.bincount(images.labels)
     assert np.bincount(chosen.test_labels).tolist() == [max(1, round(0.1 * size)) for size in sizes]
     assert len(chosen.train_labels) + len(chosen.test_labels) == 60
+    images.labels = np.where(np.arange(60) == 7, 9, images.labels % 3)  # a class of one image
+    alone = for_selection(train, None)
+    assert (alone.train_labels == 9).sum() == 1, "what is not learnt could not be chosen for"
+    assert 9 not in alone.test_labels
+    assert np.bincount(alone.test_labels).tolist() == [round(0.1 * size) for size in np.bincount(images.labels)[:3]]
+    images.labels = np.arange(60)
+    with pytest.raises(DataError, match="the split 'train' has too few images for validation; name a split"):
+        for_selection(train, None)
+    images.labels = np.eye(3, dtype=np.int64)[np.arange(60) % 3]
+    several = for_selection(train, None)
+    assert (len(several.train_labels), len(several.test_labels)) == (54, 6)
+    images.labels = np.arange(60) % 10
     assert for_last_training(train, None, test).train is train
     chosen = for_selection(train, test)
     assert (chosen.train, chosen.test) == (train, test)

@@ -10,8 +10,8 @@ from sslkit.errors import DataError, UserError
 from sslkit.evaluations import logistic, registry
 from sslkit.evaluations.average_precision import average_precision
 from sslkit.evaluations.features import Features
+from sslkit.evaluations.held_out import rows_to_hold_out
 from sslkit.evaluations.logistic import LogisticProbe
-from sslkit.evaluations.one_label import OneLabel
 
 FEW = {"num_l2": 9, "l2": (1e-5, 1e3)}
 L2S = np.geomspace(1e3, 1e-5, 9)
@@ -210,7 +210,7 @@ def test_features_may_be_read_only():
 
 def test_the_only_image_of_a_class_is_not_held_out():
     train = features(learnable(0, 31, d=60).h, [0] * 15 + [1] * 15 + [2])
-    rows = OneLabel(train, train).held_out(train, 0.1, seed=0)
+    rows = rows_to_hold_out(train.labels, 0.1, seed=0)
     assert 30 in share(train.labels, 0.1, seed=0)
     assert sorted(train.labels[rows]) == [0, 0, 1, 1]
     found = LogisticProbe(**FEW)(train, learnable(1, 20, d=60, split="test"), None, 0)

@@ -13,7 +13,7 @@ from sslkit.datasets.images import Metric
 from sslkit.errors import UserError
 from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.features import Features
-from sslkit.evaluations.held_out import Parts, held_out, validated
+from sslkit.evaluations.held_out import Parts, held_out, rows_to_hold_out, validated
 from sslkit.evaluations.l2_path import L2Path, Linear
 from sslkit.evaluations.one_label import OneLabel
 from sslkit.evaluations.several_labels import SeveralLabels
@@ -121,7 +121,9 @@ class LogisticProbe:
         if validation is not None:
             return _kind(train, test, validation, metric=metric), validated(train, validation, test=test, evaluation="logistic")
         kind = _kind(train, test, metric=metric)
-        return kind, held_out(train, kind.held_out(train, self.validation_fraction, seed=seed), evaluation="logistic")
+        assert train.labels is not None, "they have been checked"
+        rows = rows_to_hold_out(train.labels, self.validation_fraction, seed=seed)
+        return kind, held_out(train, rows, evaluation="logistic")
 
     def _chosen(self, kind: OneLabel | SeveralLabels, parts: Parts) -> _Chosen:
         """The best l2 on the validation images; of equals the first of the path, which is the largest."""

@@ -1,13 +1,12 @@
-"""Images of one class each, as logistic regression sees them: what it minimises, what is held out, what is counted."""
+"""Images of one class each, as logistic regression sees them: what it minimises, what is counted."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
 from sslkit.datasets.images import Metric
-from sslkit.datasets.subset import share
 from sslkit.errors import DataError
 from sslkit.evaluations.accuracy import Found, accuracies, guesses, mean_per_class, top1
 from sslkit.evaluations.features import Features, Labels, labelled_features
@@ -38,12 +37,6 @@ class OneLabel:
     def loss(self, features: Features, device: torch.device) -> SoftmaxLoss:
         """What is minimised."""
         return SoftmaxLoss(_labels(features), num_classes=self.num_classes, device=device)
-
-    def held_out(self, features: Features, fraction: float, *, seed: int) -> Int64[np.ndarray, " m"]:
-        """Rows of a share of each class, at least one image, but never the only one."""
-        labels = _labels(features)
-        rows = share(labels, fraction, seed=seed)
-        return rows[np.isin(labels[rows], np.delete(labels, rows))]
 
     def measure(self, scores: Float64[np.ndarray, "n c"], features: Features) -> float:
         """The metric."""

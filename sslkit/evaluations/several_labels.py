@@ -1,12 +1,11 @@
-"""Images of several classes, as logistic regression sees them: what it minimises, what is held out, what is counted."""
+"""Images of several classes, as logistic regression sees them: what it minimises, what is counted."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
-from sslkit import draws
 from sslkit.errors import DataError
 from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.average_precision import average_precisions
@@ -46,13 +45,6 @@ class SeveralLabels:
     def loss(self, features: Features, device: torch.device) -> SigmoidLoss:
         """What is minimised."""
         return SigmoidLoss(_labels(features), device=device)
-
-    def held_out(self, features: Features, fraction: float, *, seed: int) -> Int64[np.ndarray, " m"]:
-        """Rows of a share of the images; none where they, or those that are left, would be of no use."""
-        labels = _labels(features)
-        rows = np.sort(draws.shuffled(len(labels), seed, "validation")[: max(1, round(fraction * len(labels)))])
-        useful = bool((labels[rows] == 1).any() and can_be_learnt(np.delete(labels, rows, axis=0)).any())
-        return rows if useful else rows[:0]
 
     def measure(self, scores: Float64[np.ndarray, "n c"], features: Features) -> float:
         """Mean average precision."""

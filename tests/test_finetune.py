@@ -21,6 +21,7 @@ from sslkit.evaluations.features import LabelledPair
 from sslkit.evaluations.finetune import FineTune
 from sslkit.evaluations.finetune_grid import FineTuneGrid
 from sslkit.evaluations.rules import Rule, bit_hyperrule
+from sslkit.evaluations.targets import Guessed
 from sslkit.selection import for_last_training, for_selection
 from sslkit.views import View
 
@@ -151,9 +152,8 @@ class TestGrid:
 
         def trained(_, images, *, rule, **__):
             first = np.array(answers[round(rule.base_lr, 3)])
-            return Guesses((first != images.test_labels).astype(np.int64), first), LabelledPair(
-                images.train_labels, images.test_labels, 3
-            )
+            labels = LabelledPair(images.train_labels, images.test_labels, 3)
+            return Guessed(Guesses((first != images.test_labels).astype(np.int64), first), labels)
 
         monkeypatch.setattr("sslkit.evaluations.finetune_grid.fine_tuned", trained)
         grid = FineTuneGrid(**self.parameters, num_weight_decays=0)

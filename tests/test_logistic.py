@@ -280,10 +280,11 @@ def test_one_class_only():
 def test_several_labels_that_do_not_fit():
     train, test = several(0, 30), several(1, 10, split="test")
     for wrong in (features(test.h, test.labels[:, :2], split="test"), learnable(1, 10, split="test")):
-        with pytest.raises(DataError, match="the splits 'train' and 'test' have different classes"):
+        with pytest.raises(DataError, match="the split 'train' and the split 'test' have different classes"):
             LogisticProbe()(train, wrong, None, 0)
+    named = features(train.h, train.labels, classes=("a", "b", "c", "e"))
     with pytest.raises(DataError, match="the splits 'train' and 'test' have different classes"):
-        LogisticProbe()(train, features(test.h, test.labels, split="test", classes=("a", "b", "c", "d")), None, 0)
+        LogisticProbe()(named, features(test.h, test.labels, split="test", classes=("a", "b", "c", "d")), None, 0)
     with pytest.raises(DataError, match="the split 'train' has labels from -1 to 2; where an image may be of several classes"):
         LogisticProbe()(features(train.h, np.where(train.labels == 1, 2, train.labels)), test, None, 0)
     with pytest.raises(DataError, match="an image of the split 'test' may be of several classes"):

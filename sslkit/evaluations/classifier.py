@@ -15,16 +15,16 @@ from torch.nn import functional as F
 
 from sslkit import draws
 from sslkit.errors import NonFiniteError
-from sslkit.evaluations.accuracy import Guesses, guesses, together
 from sslkit.evaluations.rules import Rule
 
-Batch = tuple[Float32[Tensor, "b ..."], Int64[Tensor, " b"]]
+Batch = tuple[Float32[Tensor, "b ..."], Int64[Tensor, "b *c"]]
 Batches = Callable[[int, int], Iterable[Batch]]  # (epoch, batch_size) -> all images, batch by batch
+Loss = Callable[[Tensor, Tensor], Tensor]  # (scores, labels) -> a scalar
 
 
 @dataclass(frozen=True)
 class ClassifierTraining:
-    """SGD with momentum 0.9 on the cross-entropy, by a rule.
+    """SGD with momentum 0.9 on the cross-entropy, or another loss, by a rule.
 
     The batch is the rule's, or all images if they are fewer. The last batch of an epoch is kept, however small, so that every
     image is seen in every epoch.
@@ -33,7 +33,15 @@ class ClassifierTraining:
     evaluation: str
     rule: Rule
 
-    def fit(self, batches: Batches, *, num_images: int, num_classes: int, encoder: nn.Module | None = None) -> nn.Module:
+    def fit(
+        self,
+        batches: Batches,
+        *,
+        num_images: int,
+        num_classes: int,
+        encoder: nn.Module | None = None,
+        loss: Loss = F.cross_entropy,
+    ) -> nn.Module:
         """A linear classifier with bias, trained from zero; behind an encoder, which learns too, if one is given.
 
         Args:
@@ -41,6 +49,7 @@ class ClassifierTraining:
             num_images: how many images an epoch has.
             num_classes: how many scores the classifier gives.
             encoder: trained in place; without one the batches hold representations.
+            loss: what is minimised.
 
         Raises:
             NonFiniteError: the loss is a NaN or an infinity.
@@ -60,24 +69,24 @@ class ClassifierTraining:
         for step, (x, labels) in enumerate(islice(chain([first], stream), steps)):
             for group in optimizer.param_groups:
                 group["lr"] = self.rule.lr_at(step, steps=steps, batch_size=batch)
-            loss = self._loss(network, x, labels, step=step)
-            if not torch.isfinite(loss):
+            value = self._loss(network, x, labels, step=step, loss=loss)
+            if not torch.isfinite(value):
                 raise NonFiniteError(
-                    f"{self.evaluation}: the loss of the classifier is {loss.item()} at its step {step}. Lower base_lr, "
+                    f"{self.evaluation}: the loss of the classifier is {value.item()} at its step {step}. Lower base_lr, "
                     f"which is {self.rule.base_lr:g}, unless the encoder's own features are not finite."
                 )
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         return network.eval()
 
-    def _loss(self, network: nn.Module, x: Tensor, labels: Tensor, *, step: int) -> Tensor:
-        """Cross-entropy; with MixUp, of mixtures of each image and the one as far from the other end of the batch."""
+    def _loss(self, network: nn.Module, x: Tensor, labels: Tensor, *, step: int, loss: Loss = F.cross_entropy) -> Tensor:
+        """The loss; with MixUp, of mixtures of each image and the one as far from the other end of the batch."""
         if not self.rule.mixup:
-            return F.cross_entropy(network(x), labels)
+            return loss(network(x), labels)
         share = float(np.random.default_rng(draws.key("mixup", step)).beta(self.rule.mixup, self.rule.mixup))
         scores = network(share * x + (1 - share) * x.flip(0))
-        return share * F.cross_entropy(scores, labels) + (1 - share) * F.cross_entropy(scores, labels.flip(0))
+        return share * loss(scores, labels) + (1 - share) * loss(scores, labels.flip(0))
 
     def _network(self, encoder: nn.Module | None, x: Tensor, num_classes: int) -> nn.Sequential:
         """Encoder, batch norm and linear layer, as far as they are wanted, in training mode."""
@@ -91,28 +100,21 @@ class ClassifierTraining:
         network.add_module("linear", _zero_linear(x, num_classes))
         return network.train()
 
-    @torch.no_grad()
-    def score(
-        self, network: nn.Module, batches: Iterable[Float32[Tensor, "b ..."]], labels: Int64[np.ndarray, " n"]
-    ) -> Guesses:
-        """What is made of each test image by the classifier's scores, for images or features that come batch by batch.
+    def score(self, network: nn.Module, batches: Iterable[Float32[Tensor, "b ..."]]) -> Iterator[Float32[np.ndarray, "b c"]]:
+        """The classifier's scores, for images or features that come batch by batch.
 
         Raises:
             NonFiniteError: a score is a NaN or an infinity.
         """
-        found: list[Guesses] = []
-        seen = 0
         for x in batches:
-            scores = network(x)
+            with torch.no_grad():
+                scores = network(x)
             if not torch.isfinite(scores).all():
                 raise NonFiniteError(
                     f"{self.evaluation}: the classifier gives scores that are not finite; the encoder's features of "
                     f"the test split are not, or base_lr, which is {self.rule.base_lr:g}, is far too high."
                 )
-            found.append(guesses(scores.cpu().numpy(), labels[seen : seen + len(x)]))
-            seen += len(x)
-        assert seen == len(labels), f"{seen} images for {len(labels)} labels"
-        return together(found)
+            yield scores.cpu().numpy()
 
 
 def _zero_linear(h: Float32[Tensor, "b d"], num_classes: int) -> nn.Linear:

@@ -11,8 +11,9 @@ from torch import nn
 
 from sslkit.datasets.images import Metric
 from sslkit.errors import NonFiniteError
-from sslkit.evaluations.accuracy import Found, Guesses, accuracies, mean_per_class, top1
-from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features
+from sslkit.evaluations import targets
+from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.held_out import check_validation
 from sslkit.evaluations.rules import Rule
 from sslkit.evaluations.whole_network import fine_tuned
@@ -67,9 +68,9 @@ class FineTuneGrid:
 
     def check(self, train: Features, test: Features, validation: Features | None = None) -> None:
         """See that the splits have labels by which to learn, to choose and to test; features may still be of width 0."""
-        labelled_features(train, test, "finetune_grid")
+        targets.of_features(train, test, "finetune_grid")
         if validation is not None:
-            labelled_features(train, validation, "finetune_grid")
+            targets.of_features(train, validation, "finetune_grid")
             check_validation(train, validation, test=test, evaluation="finetune_grid")
 
     def __call__(
@@ -90,29 +91,24 @@ class FineTuneGrid:
         for i, lr in enumerate(self.lrs):
             for j, decay in enumerate(self.weight_decays):
                 with contextlib.suppress(NonFiniteError):
-                    validation[i, j] = _measured(*self._trained(encoder, selection, lr, decay, seed=seed), metric=metric)
+                    chosen_by, validation[i, j] = self._trained(encoder, selection, lr, decay, seed=seed).measured(metric)
         if np.isnan(validation).all():
             raise NonFiniteError("finetune_grid: every training of the grid diverged. Lower lrs.")
         i, j = divmod(int(np.nanargmax(validation)), validation.shape[1])
         lr, decay = self.lrs[i], self.weight_decays[j]
-        found, labels = self._trained(encoder, final, lr, decay, seed=seed)
         return [
-            *accuracies(found, labels.test, prefix="finetune_grid", num_classes=labels.num_classes),
+            *self._trained(encoder, final, lr, decay, seed=seed).found("finetune_grid"),
             ("finetune_grid_lr", lr),
             ("finetune_grid_weight_decay", decay / lr),
-            (f"finetune_grid_validation_{metric}", float(np.nanmax(validation))),
+            (f"finetune_grid_validation_{chosen_by}", float(np.nanmax(validation))),
             ("finetune_grid_validation", validation),
         ]
 
     def _trained(
         self, encoder: nn.Module, images: EvaluationImages, lr: float, decay: float, *, seed: int
-    ) -> tuple[Guesses, LabelledPair]:
+    ) -> targets.Guessed | targets.Ranked:
         rule = self.rule.but(base_lr=lr, weight_decay=decay / lr)
         num_images = 0 if images.train_labels is None else len(images.train_labels)
         steps_per_epoch = max(1, -(-num_images // rule.batch_size))
         momentum = min(10 / steps_per_epoch, 0.1)  # torch's is 1 minus the paper's
         return fine_tuned(encoder, images, rule=rule, evaluation="finetune_grid", seed=seed, norm_momentum=momentum)
-
-
-def _measured(found: Guesses, labels: LabelledPair, *, metric: Metric) -> float:
-    return mean_per_class(found, labels.test) if metric == "mean_per_class" else top1(found)

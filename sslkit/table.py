@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 _TITLES = {"pixels": "raw pixels", "untrained": "untrained", "trained": "trained"}
 _FOUR_DIGITS = 1e-3  # what is smaller would show fewer than two digits
@@ -24,20 +26,26 @@ _SHOWN_APART = (
 
 
 def results_table(results: Sequence[Mapping[str, Any]], *, title: str) -> Table:
-    """One row a number and protocol, one column an encoder; evaluations on the way are left out."""
+    """One group an evaluation: a row a number, a column an encoder, and under them their protocol.
+
+    Evaluations on the way are left out.
+    """
     last = max((result["epoch"] for result in results), default=0)
     final = [result for result in results if result["encoder"] != "trained" or result["epoch"] == last]
     encoders = [name for name in _TITLES if any(result["encoder"] == name for result in final)]
     table = Table(title=title, caption=_caption(final, last=last), title_justify="left", caption_justify="left")
-    table.add_column("number")
-    table.add_column("protocol", overflow="fold")
+    table.add_column("number", overflow="fold")
     for name in encoders:
         table.add_column(_TITLES[name], justify="right", style="bold" if name == "trained" else "")
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    groups: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for result in final:
-        rows.setdefault((result["name"], protocol(result["protocol"])), {})[result["encoder"]] = _value(result)
-    for (name, described), values in rows.items():
-        table.add_row(name, described, *(values.get(one, "-") for one in encoders))
+        group = groups.setdefault((result["protocol"]["evaluation"], protocol(result["protocol"])), {})
+        group.setdefault(result["name"], {})[result["encoder"]] = _value(result)
+    for (_, described), rows in groups.items():
+        for name, values in rows.items():
+            table.add_row(name, *(values.get(one, "-") for one in encoders))
+        table.add_row(Padding(Text(described, style="dim"), (0, 0, 0, 2)))
+        table.add_section()
     return table
 
 

@@ -74,6 +74,37 @@ def test_the_table_tells_layers_apart_and_shows_the_spread(run, tmp_path):
     assert sum("+-" in line for line in rows) == 1
 
 
+def number_of(evaluation, name, value, *, encoder="trained", **settings):
+    facts = {"evaluation": evaluation, "law": "a law", "features": "h", "train": "train", "test": "test", "train_images": 60}
+    protocol = {**facts, "test_images": 15, "view": [], "seed": 0, "recipe": "f00", **settings}
+    return {"encoder": encoder, "name": name, "value": value, "epoch": 0 if encoder == "pixels" else 3, "protocol": protocol}
+
+
+def test_the_protocol_stands_once_under_the_numbers_of_an_evaluation():
+    found = [
+        number_of("knn", "knn_top1", 0.25, encoder="pixels", k=[5]),
+        number_of("linear", "linear_top1", 0.5, epochs=90),
+        number_of("linear", "linear_top5", 0.75, epochs=90),
+        number_of("linear", "linear_top1", 0.375, epochs=10),
+        number_of("knn", "knn_top1", 0.625, k=[5]),
+        number_of("knn", "knn_top1", 0.125, k=[5]) | {"epoch": 1},
+    ]
+    said = io.StringIO()
+    Console(file=said, width=100).print(results_table(found, title="four"))
+    lines = [line.strip("│├┤ \n").split() for line in said.getvalue().splitlines() if line.startswith(("│", "├"))]
+    rows = [" ".join(word.strip("│") for word in line).split() for line in lines if line and not set(line[0]) <= set("─┼")]
+    images = ["train", "60", "->", "test", "15"]
+    assert rows == [
+        ["knn_top1", "0.2500", "0.6250"],
+        ["a", "law;", "k", "[5];", *images],
+        ["linear_top1", "-", "0.5000"],
+        ["linear_top5", "-", "0.7500"],
+        ["a", "law;", "epochs", "90;", *images],
+        ["linear_top1", "-", "0.3750"],
+        ["a", "law;", "epochs", "10;", *images],
+    ]
+
+
 def test_each_layer_has_its_features_and_they_are_kept(run):
     kept = {path.name: read_features(path)[0] for path in (run / "features").iterdir()}
     assert set(kept) == {

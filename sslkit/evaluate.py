@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,8 +46,8 @@ class Evaluator:
     Args:
         recipe: its `evaluate` sections say what is evaluated.
         images: split name -> images; the dataset of the recipe, or a stand-in.
-        folder: where features are kept, and evaluations leave pictures and tables; those of a baseline, or of another layer
-            than h, in a folder of its own below it, such as `untrained` or `z`.
+        folder: where features are kept, and evaluations leave pictures and tables; those of a baseline, of another layer than
+            h, or of a second evaluation of one name in a folder of their own below it, such as `untrained` or `z`.
         report: where progress is shown.
         poll: called between batches; it stops the work by raising.
 
@@ -158,7 +159,7 @@ class Evaluator:
             network.to(self.device).eval()
         records = []
         for part in parts:
-            layer = "h" if who == "pixels" else part.options["layer"]
+            layer = _layer(part, who)
             network = at_layer(networks.encoder, networks.head, layer).eval()
             first = self.recipe.train.seed
             repeats = [
@@ -172,6 +173,20 @@ class Evaluator:
             results.keep_arrays(self.folder, repeats[0], labels=test.labels, **about)
             records += results.records(repeats, **about)
         return records
+
+    def _place(self, part: Part, who: str, layer: str) -> Path:
+        """Where pictures go: of h of the trained encoder into the folder itself, of others into one of their own below it.
+
+        A second evaluation of one name draws into a folder such as `neighbours_picture-2`.
+        """
+        before = takewhile(lambda one: one is not part, self.recipe.evaluate)
+        asked = (one for one in before if who == "trained" or who in one.options["baselines"])
+        number = 1 + sum((one.name, _layer(one, who)) == (part.name, layer) for one in asked)
+        words = [
+            *(word for word in (who, layer) if word not in ("trained", "h")),
+            *([f"{part.name}-{number}"] if number > 1 else []),
+        ]
+        return self.folder.joinpath(*words)
 
     def _found(self, part: Part, seed: int, *, who: str, network: nn.Module, networks: Networks, layer: str) -> Found:
         """What an evaluation finds; what it asks for is made only then."""
@@ -195,7 +210,7 @@ class Evaluator:
                 "images": lambda: Pair(self._chosen(part, seed, progress=progress), test),
                 "selection": lambda: for_selection(self._chosen(part, seed, progress=progress), validation),
                 "final": lambda: for_last_training(self._chosen(part, seed, progress=progress), validation, test),
-                "folder": lambda: _place(self.folder, who, layer),
+                "folder": lambda: self._place(part, who, layer),
                 "metric": lambda: metric_of(test.images),
                 "seed": lambda: seed,
             }
@@ -215,9 +230,9 @@ def _labels_of(split: Split) -> Features:
     return Features(np.zeros((len(images), 0), np.float32), images.labels, images.classes, split.name)
 
 
-def _place(folder: Path, who: str, layer: str) -> Path:
-    """Where pictures go: those of h of the trained encoder into the folder itself, others into one of their own below it."""
-    return folder.joinpath(*(word for word in (who, layer) if word not in ("trained", "h")))
+def _layer(part: Part, who: str) -> str:
+    """What is evaluated; of raw pixels there is one layer only."""
+    return "h" if who == "pixels" else str(part.options["layer"])
 
 
 def _opened(images: Callable[[str], Images], name: str) -> Images:

@@ -7,7 +7,8 @@ results.json                every evaluation with its protocol
 checkpoints/last.safetensors  checkpoints/epoch_0100.safetensors
 encoder.safetensors         f alone
 evaluations/                what each evaluation said of each test image
-neighbours.png  map.png     what evaluations draw; of baselines and other layers in untrained/, z/, untrained/z/, ...
+neighbours.png  map.png     what evaluations draw; of baselines and other layers in untrained/, z/, untrained/z/, ...;
+                            of a second section of the name in neighbours_picture-2/
 features/                   features of the encoder, kept for further evaluations; may be deleted
 """
 

@@ -6,6 +6,7 @@ import shutil
 from functools import partial
 from typing import ClassVar
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -214,6 +215,30 @@ def test_pictures_lie_where_they_belong_and_show_the_images_of_the_rows(tmp_path
             read = getattr(one["images"], f"{name}_image")
             for row, index in enumerate(one[name].indices.tolist()):
                 assert np.array_equal(read(row), whole[name].read(index))
+
+
+def test_a_second_section_of_a_name_does_not_draw_over_the_first(tmp_path):
+    drawn = [
+        'k = 1\nbaselines = ["pixels"]',
+        "k = 2",
+        'k = 3\nlayer = "z"\nbaselines = ["pixels", "untrained"]',
+        "k = 2",
+        'layer = "z"',
+    ]
+    sections = "".join(f'[[evaluate]]\nname = "neighbours_picture"\nnum_queries = 2\n{one}\n' for one in drawn)
+    recipe = Recipe.parse(TEXT[: TEXT.index("[[evaluate]]")] + sections)
+    report = Lines(Console(file=io.StringIO()))
+    evaluator = Evaluator(recipe, partial(build.images, recipe), folder=tmp_path, report=report, poll=lambda: None)
+    method = build.method(recipe, in_channels=3)
+    evaluator.baselines(in_channels=3)
+    evaluator.trained(method.backbone, method.head, epoch=3, parts=recipe.evaluate)
+    names = ["", "neighbours_picture-2/", "z/", "neighbours_picture-3/", "z/neighbours_picture-2/"]
+    names += ["pixels/", "pixels/neighbours_picture-2/", "untrained/z/"]
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png")} == {f"{name}neighbours.png" for name in names}
+    widths = [cv2.imread(str(tmp_path / name / "neighbours.png")).shape[1] for name in names[:4]]
+    assert widths[0] < widths[1] < widths[2]
+    evaluator.trained(method.backbone, method.head, epoch=3, parts=[recipe.evaluate[3]])
+    assert len(list(tmp_path.rglob("*.png"))) == 8, "the same place whatever else is due"
 
 
 def test_a_recipe_that_only_draws(tmp_path):

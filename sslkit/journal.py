@@ -50,10 +50,12 @@ class Journal:
         """Whether the evaluations after this epoch are written down already."""
         return any(result["epoch"] == epoch for result in self.results)
 
-    def record(self, results: list[Result], *, step: int, epoch: int, finished: bool = False) -> None:
-        """What evaluations found after an epoch; `finished` once there is no more to come."""
+    def record(
+        self, results: list[Result], *, step: int, epoch: int, unreadable: Sequence[str] = (), finished: bool = False
+    ) -> None:
+        """What evaluations found after an epoch, and what was skipped so far; `finished` once there is no more to come."""
         self.results = merged(self.results, results)
-        self.folder.write_results(self.results, finished=finished)
+        self.folder.write_results(self.results, finished=finished, unreadable=unreadable)
         numbers = {_tracked_name(result): result["value"] for result in results if result["encoder"] == "trained"}
         for name, value in numbers.items():
             self.report.say(f"epoch {epoch}: {name} = {value:.4f}")

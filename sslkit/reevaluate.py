@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from sslkit import build
-from sslkit.datasets.stand_in import skipped
+from sslkit.datasets.stand_in import complaints_of, skipped
 from sslkit.errors import UserError
 from sslkit.evaluate import Evaluator
 from sslkit.progress import Reporter
@@ -39,8 +39,9 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
         evaluator.check_layers(run.head)
         results = evaluator.baselines(in_channels=run.transform.channels)
         results += evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=recipe.evaluate, online=run.online)
-    for line in skipped(split.images for split in evaluator.splits.values()):
+    images = [split.images for split in evaluator.splits.values()]
+    for line in skipped(images):
         report.say(line)
     before, finished = target.read_results()
-    target.write_results(merged(before, results), finished=finished)
+    target.write_results(merged(before, results), finished=finished, unreadable=complaints_of(images))
     return results

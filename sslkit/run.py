@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sslkit import build, checkpoint, encoder, gradient, machine, schedule
 from sslkit.datasets.images import Images
-from sslkit.datasets.stand_in import skipped
+from sslkit.datasets.stand_in import complaints_of, skipped
 from sslkit.errors import DataError, NonFiniteError, Stopped, UserError
 from sslkit.evaluate import Evaluator
 from sslkit.facts import facts
@@ -149,8 +149,12 @@ class Run:
             self._finish()
         finally:
             self.journal.close()
-            for line in skipped([self.loader.images, *(split.images for split in self.evaluator.splits.values())]):
+            for line in skipped(self._images()):
                 self.report.say(line)
+
+    def _images(self) -> list[Images]:
+        """All that is trained on and evaluated."""
+        return [self.loader.images, *(split.images for split in self.evaluator.splits.values())]
 
     def restore(self) -> int:
         """Put everything back as it was at the newest checkpoint, once; gives the steps done by then."""
@@ -249,7 +253,8 @@ class Run:
         if step in (0, self.facts.steps) or inside or self.journal.evaluated(epoch):
             return
         if parts := self.evaluator.due(epoch):
-            self.journal.record(self._evaluated(epoch, parts), step=step, epoch=epoch)
+            results = self._evaluated(epoch, parts)
+            self.journal.record(results, step=step, epoch=epoch, unreadable=complaints_of(self._images()))
             self.watch.restart()
 
     def _evaluated(self, epoch: int, parts: Sequence[Part]) -> list[Result]:
@@ -268,4 +273,5 @@ class Run:
         last = self.recipe.train.epochs
         results = self.evaluator.baselines(in_channels=self.channels)
         results += self._evaluated(last, self.recipe.evaluate)
-        self.journal.record(results, step=self.facts.steps, epoch=last, finished=True)
+        unreadable = complaints_of(self._images())
+        self.journal.record(results, step=self.facts.steps, epoch=last, unreadable=unreadable, finished=True)

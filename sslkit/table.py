@@ -25,15 +25,16 @@ _SHOWN_APART = (
 )  # in the caption, or not at all
 
 
-def results_table(results: Sequence[Mapping[str, Any]], *, title: str) -> Table:
+def results_table(results: Sequence[Mapping[str, Any]], *, title: str, unreadable: Sequence[str] = ()) -> Table:
     """One group an evaluation: a row a number, a column an encoder, and under them their protocol.
 
-    Evaluations on the way are left out.
+    Evaluations on the way are left out. The foot says how many images could not be read.
     """
     last = max((result["epoch"] for result in results), default=0)
     final = [result for result in results if result["encoder"] != "trained" or result["epoch"] == last]
     encoders = [name for name in _TITLES if any(result["encoder"] == name for result in final)]
-    table = Table(title=title, caption=_caption(final, last=last), title_justify="left", caption_justify="left")
+    caption = _caption(final, last=last, num_unreadable=len(unreadable))
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     table.add_column("number", overflow="fold")
     for name in encoders:
         table.add_column(_TITLES[name], justify="right", style="bold" if name == "trained" else "")
@@ -69,13 +70,14 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _caption(results: Sequence[Mapping[str, Any]], *, last: int) -> str:
+def _caption(results: Sequence[Mapping[str, Any]], *, last: int, num_unreadable: int) -> str:
+    skipped = f"; {num_unreadable} images could not be read, and others stood in for them" if num_unreadable else ""
     if not results:
-        return "no numbers"
+        return f"no numbers{skipped}"
     facts = results[0]["protocol"]
     view = ", ".join(operation(one) for one in facts["view"])
     origin = f"epoch {last}; seed {facts['seed']}; recipe {facts['recipe']}"
-    return f"features h, unless a layer is named; view {view}; {origin}"
+    return f"features h, unless a layer is named; view {view}; {origin}{skipped}"
 
 
 def operation(section: Mapping[str, Any]) -> str:

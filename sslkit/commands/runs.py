@@ -40,8 +40,9 @@ def run(
     from sslkit.run import run as start
 
     folder = start(checked, output or Path("runs") / checked.name, report=report, text=path.read_text("utf-8"), fresh=fresh)
-    results = folder.read_results()[0]
-    terminal.print(results_table(results, title=checked.name) if results else "the recipe asks for no number")
+    results, unreadable = folder.read_results()[0], folder.read_unreadable()
+    table = results_table(results, title=checked.name, unreadable=unreadable)
+    terminal.print(table if results else "the recipe asks for no number")
     report.say(f"run folder: {folder.path}")
 
 
@@ -51,13 +52,15 @@ def evaluate(
     overrides: Set = None,
 ) -> None:
     """Evaluate the encoder of a run again, perhaps with other evaluations (--set evaluate.0.k=5)."""
+    from sslkit import folder as run_folder
     from sslkit.progress import reporter
     from sslkit.reevaluate import evaluate_run
     from sslkit.table import results_table
 
     terminal = console()
     results = evaluate_run(folder, overrides=overrides or [], report=reporter(terminal))
-    terminal.print(results_table(results, title=str(folder)))
+    unreadable = run_folder.RunFolder(folder).read_unreadable()
+    terminal.print(results_table(results, title=str(folder), unreadable=unreadable))
 
 
 @app.command()

@@ -120,9 +120,14 @@ def unreadable_of(images: object) -> dict[int, str]:
     return found
 
 
+def complaints_of(datasets: Iterable[object]) -> list[str]:
+    """Of each image that was skipped, why, sorted; an image that several datasets met counts once."""
+    return sorted({complaint for images in datasets for complaint in unreadable_of(images).values()})
+
+
 def skipped(datasets: Iterable[object]) -> list[str]:
     """What a user should know at the end: how many images were skipped, and why the first of them; nothing if none was."""
-    complaints = sorted({complaint for images in datasets for complaint in unreadable_of(images).values()})
+    complaints = complaints_of(datasets)
     if not complaints:
         return []
     more = [f"  and {len(complaints) - _SHOWN} more"] if len(complaints) > _SHOWN else []

@@ -75,10 +75,14 @@ class Evaluator:
         self.cache = FeatureCache(
             folder / "features", data=which_images(recipe.data), view=sections, device=self.device, report=report
         )
-        names = sorted({part.options[key] for part in recipe.evaluate for key in _SPLITS} - {None})
         options: dict[str, Any] = {"view": self.view, "seed": recipe.train.seed, "poll": poll}
         options["workers"] = machine.num_workers(recipe.data.options["workers"])
-        self.splits = {name: Split(_opened(images, name), name, **options) for name in names}
+        self.splits: dict[str, Split] = {}
+        for number, part in enumerate(recipe.evaluate):
+            for key in _SPLITS:
+                name = part.options[key]
+                if name is not None and name not in self.splits:
+                    self.splits[name] = Split(_opened(images, name, f"evaluate.{number} ({part.name}): {key}"), name, **options)
         for number, part in enumerate(recipe.evaluate):
             self._check(number, part)
 
@@ -235,8 +239,8 @@ def _layer(part: Part, who: str) -> str:
     return "h" if who == "pixels" else str(part.options["layer"])
 
 
-def _opened(images: Callable[[str], Images], name: str) -> Images:
+def _opened(images: Callable[[str], Images], name: str, place: str) -> Images:
     try:
         return images(name)
     except DataError as error:
-        raise DataError(f"evaluate: an evaluation asks for the split {name!r}: {error}") from error
+        raise type(error)(f"{place}: {error}") from error

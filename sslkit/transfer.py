@@ -11,9 +11,10 @@ from typing import Any, Literal, NamedTuple
 
 from sslkit import build, toml
 from sslkit.checkpoint import write
-from sslkit.datasets.images import metric_of
+from sslkit.datasets.images import Images, metric_of
+from sslkit.datasets.origins import num_shared
 from sslkit.datasets.stand_in import skipped
-from sslkit.errors import DataError, RunFolderError
+from sslkit.errors import DataError, RunFolderError, UnknownSplit
 from sslkit.evaluate import Evaluator
 from sslkit.progress import Reporter
 from sslkit.recipe import Recipe
@@ -24,6 +25,8 @@ from sslkit.trained import Trained, dataset
 
 Row = Literal["linear", "finetune", "random"]
 
+VALIDATION = "val"  # where a data set has it
+
 
 class Plan(NamedTuple):
     """What is done on each data set (arXiv:2002.05709, appendix B.8).
@@ -33,7 +36,8 @@ class Plan(NamedTuple):
         steps: of each fine-tuning; from random weights twice as many.
         grid: learning rates, and weight decays beside 0, that are tried.
         train: the split that is learnt.
-        validation: the split on which settings are chosen; where a data set has none of the name, a tenth of each class.
+        validation: the split on which settings are chosen; by default `val`, and where there is none, or it shares images with
+            one of the others, a tenth of each class of `train`.
         test: the split that the numbers are from.
     """
 
@@ -41,12 +45,12 @@ class Plan(NamedTuple):
     steps: int = 20_000
     grid: int = 7
     train: str = "train"
-    validation: str = "val"
+    validation: str | None = None
     test: str = "test"
 
-    def sections(self, *, validation: bool) -> dict[Row, dict[str, Any]]:
-        """The evaluation of each row, as a recipe has it."""
-        splits = {"train": self.train, "test": self.test, **({"validation": self.validation} if validation else {})}
+    def sections(self, *, validation: str | None) -> dict[Row, dict[str, Any]]:
+        """The evaluation of each row, as a recipe has it; settings are chosen on a split, or on held-out images."""
+        splits = {"train": self.train, "test": self.test, **({"validation": validation} if validation else {})}
         grid = {"name": "finetune_grid", "num_lrs": self.grid, "num_weight_decays": self.grid, **splits}
         of_random = {"lrs": [1e-3, 1.0], "weight_decays": [1e-5, 10**-1.5], "baselines": ["untrained"]}
         found: dict[Row, dict[str, Any]] = {
@@ -122,9 +126,10 @@ def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter,
     crop = {"name": "center_crop", "size": run.transform.view.size, "fraction": 1.0}
     view = "evaluation_augmentations=" + inline([crop, *own])
     images = cache(partial(build.images, run.recipe))
-    validation = _has(images, plan.validation)
-    if not validation:
-        report.say(f"{name}: has no split {plan.validation!r}; a tenth of each class of {plan.train!r} validates")
+    _check_splits(images, plan)
+    validation, why = (plan.validation, "") if plan.validation is not None else _usual_validation(images, plan)
+    if validation is None:
+        report.say(f"{name}: {why}; a tenth of each class of {plan.train!r} validates")
     sections = plan.sections(validation=validation)
     overrides = [dataset(text), view, f"evaluate={inline(list(sections.values()))}"]
     recipe = Recipe.load(run.folder.resolved, overrides)
@@ -148,12 +153,27 @@ def _value(results: Sequence[Result], row: Row, metric: str) -> float:
     return value
 
 
-def _has(images: Callable[[str], Any], split: str) -> bool:
+def _check_splits(images: Callable[[str], Images], plan: Plan) -> None:
+    """Open the splits that were asked for, so that a wrong name is said of the option that has it."""
+    for key in ("train", "validation", "test"):
+        name = getattr(plan, key)
+        try:
+            if name is not None:
+                images(name)
+        except UnknownSplit as error:
+            raise UnknownSplit(f"--{key} {name}: {error}") from error
+
+
+def _usual_validation(images: Callable[[str], Images], plan: Plan) -> tuple[str | None, str]:
+    """The split `val`, if it is there and shares no image with the two others; else why not."""
     try:
-        images(split)
-    except DataError:
-        return False
-    return True
+        found = images(VALIDATION)
+    except UnknownSplit:
+        return None, f"has no split {VALIDATION!r}"
+    for name in (plan.train, plan.test):
+        if name == VALIDATION or num_shared(images(name), found):
+            return None, f"the split {VALIDATION!r} shares images with {name!r}"
+    return VALIDATION, ""
 
 
 def _table(text: str) -> dict[str, Any]:

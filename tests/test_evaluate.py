@@ -312,7 +312,7 @@ def unlabelled(images):
 @pytest.mark.parametrize(
     ("validation", "change", "says"),
     [
-        ("vall", None, "has no split 'vall'. Did you mean 'val'?"),
+        ("vall", None, "): validation: dataset 'shapes' has no split 'vall'. Did you mean 'val'? It has: test, train, val."),
         ("train", None, "can't choose on the split 'train', which it learns from"),
         ("test", None, "can't choose on the split 'test', which it is tested on"),
         ("val", unlabelled, "the split 'val' has no labels"),
@@ -326,7 +326,7 @@ def unlabelled(images):
 def test_what_is_wrong_with_a_validation_split_shows_before_any_training(tmp_path, name, validation, change, says):
     text = TEXT[: TEXT.index("[[evaluate]]")] + CHOOSING.format(name=name, validation=validation)
     report = Lines(Console(file=io.StringIO()))
-    with pytest.raises(DataError, match="evaluate") as caught:
+    with pytest.raises(DataError, match=rf"^evaluate\.0 \({name}\): ") as caught:
         Evaluator(Recipe.parse(text), opened(change), folder=tmp_path, report=report, poll=lambda: None)
     assert says in str(caught.value)
 

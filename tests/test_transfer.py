@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 from small import TEXT, recipe_file, sslkit
 
-from sslkit.errors import RunFolderError
+from sslkit.datasets.joined import Joined
+from sslkit.datasets.shapes import Shapes
+from sslkit.errors import DataError, RunFolderError, UnknownSplit
 from sslkit.table import transfer_table
-from sslkit.transfer import Column, Plan, _keep, _names
+from sslkit.transfer import Column, Plan, _keep, _names, _usual_validation
 
 
 def photos(folder, *, splits, num_classes=3, each=8):
@@ -54,6 +56,25 @@ def test_linear_on_two_data_sets_with_and_without_a_validation_split(run, tmp_pa
     assert "validation" not in short["results"][0]["protocol"]
 
 
+def test_the_usual_validation_split_is_taken_where_it_shares_no_image():
+    train, val, test = (Shapes(name, num_images=40, size=8) for name in ("train", "val", "test"))
+    whole = {"train": train, "val": val, "test": test, "trainval": Joined(train, val)}
+    assert _usual_validation(whole.__getitem__, Plan()) == ("val", "")
+    shares = "the split 'val' shares images with "
+    assert _usual_validation(whole.__getitem__, Plan(train="trainval")) == (None, f"{shares}'trainval'")
+    assert _usual_validation(whole.__getitem__, Plan(test="val")) == (None, f"{shares}'val'")
+
+    def damaged(split):
+        raise DataError("damaged")
+
+    def absent(split):
+        raise UnknownSplit("absent")
+
+    assert _usual_validation(absent, Plan()) == (None, "has no split 'val'")
+    with pytest.raises(DataError, match="damaged"):
+        _usual_validation(damaged, Plan())  # to go on without it would be another protocol
+
+
 def test_what_the_run_does_after_the_crop_is_done_to_other_images_too(tmp_path):
     normalized = TEXT.replace('  { name = "color_distortion" },', '  { name = "color_distortion" },\n  { name = "normalize" },')
     sslkit("run", recipe_file(tmp_path, normalized), cwd=tmp_path)
@@ -84,7 +105,14 @@ def test_fine_tuning_from_the_encoder_and_from_random_weights(run, tmp_path):
         (["--data", "nowhere"], "--data nowhere: there is no such folder."),
         (["--data", '{ name = "shapse" }'], "Did you mean 'shapes'?"),
         (["--data", '{ name = "shapes", size = 12 }', "--row", "lienar"], "--row: must be linear, finetune or random"),
-        (["--data", '{ name = "shapes", size = 12 }', "--test", "tset"], "tset"),
+        (
+            ["--data", '{ name = "shapes", size = 12 }', "--test", "tset"],
+            """size = 12 }: --test tset: dataset 'shapes' has no split 'tset'. Did you mean 'test'? It has: test, train, val.""",
+        ),
+        (
+            ["--data", '{ name = "shapes", size = 12 }', "--validation", "vall"],
+            "--validation vall: dataset 'shapes' has no split 'vall'. Did you mean 'val'? It has: test, train, val.",
+        ),
     ],
 )
 def test_what_is_wrong(run, tmp_path, arguments, message):
@@ -151,7 +179,7 @@ def test_a_damaged_file_of_earlier_transfers_is_left_alone(tmp_path, content):
 
 
 def test_the_rows_of_the_paper():
-    sections = Plan(("linear", "finetune", "random")).sections(validation=True)
+    sections = Plan(("linear", "finetune", "random")).sections(validation="val")
     assert (sections["finetune"]["steps"], sections["random"]["steps"]) == (20_000, 40_000)
     assert sections["random"]["lrs"] == [1e-3, 1.0]
     assert sections["random"]["weight_decays"] == pytest.approx([1e-5, 0.0316228], rel=1e-5)

@@ -102,7 +102,10 @@ def transfer(
     steps: Annotated[int, typer.Option(min=1, help="Of each fine-tuning; from random weights twice as many.")] = 20_000,
     grid: Annotated[int, typer.Option(min=1, help="Learning rates, and weight decays beside 0, to choose from.")] = 7,
     train: Annotated[str, typer.Option(help="The split that is learnt.")] = "train",
-    validation: Annotated[str, typer.Option(help="The split that settings are chosen on.")] = "val",
+    validation: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The split that settings are chosen on; by default val, or where there is none a tenth of train."),
+    ] = None,
     test: Annotated[str, typer.Option(help="The split that the numbers are from.")] = "test",
 ) -> None:
     """Evaluate the encoder of a run on other data sets, as in the paper's table 8."""

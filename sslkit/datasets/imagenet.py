@@ -13,7 +13,7 @@ from sslkit.datasets.folders import check_root, list_images, subfolders
 from sslkit.datasets.origins import Origins
 from sslkit.datasets.splits import check_split
 from sslkit.datasets.stand_in import OnUnreadable, image_files, unreadable_of
-from sslkit.errors import DataError
+from sslkit.errors import DataError, UnknownSplit
 
 WNID = re.compile(r"n\d{8}")
 
@@ -44,7 +44,7 @@ class ImageNet:
         check_split(split, self.splits, dataset="imagenet")
         check_root(root)
         if split not in subfolders(root):
-            raise DataError(f"data.root: {str(root)!r} has no folder {split!r}; ImageNet's images lie in 'train' and 'val'.")
+            raise UnknownSplit(f"data.root: {str(root)!r} has no folder {split!r}; ImageNet's images lie in 'train' and 'val'.")
         listing = list_images(root / split)
         if listing.classes is None:
             raise DataError(

@@ -15,8 +15,8 @@ from annotated_types import Ge, Gt
 from jaxtyping import Float64, Int64, UInt8
 
 from sslkit.datasets.origins import Origins, of_rows
+from sslkit.datasets.splits import check_split
 from sslkit.draws import Draw
-from sslkit.errors import DataError, did_you_mean, listed
 
 Outline = Float64[np.ndarray, "points 2"]  # corners in the unit disc
 
@@ -89,10 +89,7 @@ class Shapes:
         channels: Literal[1, 3] = 3,
         seed: int = 0,
     ) -> None:
-        if split not in self.splits:
-            raise DataError(
-                f"data: 'shapes' has no split {split!r}.{did_you_mean(split, self.splits)} It has: {listed(self.splits)}."
-            )
+        check_split(split, self.splits, dataset="shapes")
         self.channels: int = channels
         self.classes: tuple[str, ...] | None = tuple(sorted(FORMS))
         self._address = (seed, "shapes", split)

@@ -50,6 +50,7 @@ class Evaluator:
             h, or of a second evaluation of one name in a folder of their own below it, such as `untrained` or `z`.
         report: where progress is shown.
         poll: called between batches; it stops the work by raising.
+        digest: of the recipe that was trained, where this one has other images.
 
     Raises:
         DataError: a split is missing, has no labels that an evaluation needs, too few images, or some of another split that may
@@ -64,8 +65,10 @@ class Evaluator:
         folder: Path,
         report: Reporter,
         poll: Callable[[], None],
+        digest: str | None = None,
     ) -> None:
         self.recipe = recipe
+        self.digest = recipe.digest() if digest is None else digest
         self.device = machine.device()
         self.folder = folder
         self.report = report
@@ -172,7 +175,7 @@ class Evaluator:
             ]
             num_train, test = len(self._chosen(part, first).images), self.splits[part.options["test"]].images
             facts: dict[str, Any] = {"num_train": num_train, "num_test": len(test), "metric": metric_of(test)}
-            stated = protocol(self.recipe, part, layer=layer, **facts)
+            stated = protocol(self.recipe, part, digest=self.digest, layer=layer, **facts)
             about: dict[str, Any] = {"encoder": who, "epoch": epoch, "protocol": stated}
             results.keep_arrays(self.folder, repeats[0], labels=test.labels, **about)
             records += results.records(repeats, **about)

@@ -10,12 +10,15 @@ from sslkit.recipe import Recipe
 from sslkit.sections import Part
 
 
-def protocol(recipe: Recipe, part: Part, *, layer: str, num_train: int, num_test: int, metric: Metric) -> dict[str, Any]:
+def protocol(
+    recipe: Recipe, part: Part, *, digest: str, layer: str, num_train: int, num_test: int, metric: Metric
+) -> dict[str, Any]:
     """The protocol of an evaluation.
 
     Args:
-        recipe: of the run whose encoder is evaluated.
+        recipe: of the run whose encoder is evaluated, with what it is evaluated on.
         part: the evaluation as the recipe has it.
+        digest: of the recipe that was trained.
         layer: which output of the network is evaluated, such as `h`.
         num_train: training images, after `labels_per_class` or `labels_fraction`.
         num_test: test images.
@@ -37,7 +40,7 @@ def protocol(recipe: Recipe, part: Part, *, layer: str, num_train: int, num_test
         "test_images": num_test,
         "view": [one.to_dict() for one in recipe.evaluation_augmentations],
         "seed": recipe.train.seed,
-        "recipe": recipe.digest(),
+        "recipe": digest,
     }
 
 

@@ -35,13 +35,14 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
     if changed := [line for line in differing if not line.startswith(LOCATIONS)]:
         raise UserError("--set: evaluation can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
     with stop_request() as stop:
-        evaluator = Evaluator(recipe, partial(build.images, recipe), folder=folder, report=report, poll=stop.poll)
+        images = partial(build.images, recipe)
+        evaluator = Evaluator(recipe, images, folder=folder, report=report, poll=stop.poll, digest=run.digest)
         evaluator.check_layers(run.head)
         results = evaluator.baselines(in_channels=run.transform.channels)
         results += evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=recipe.evaluate, online=run.online)
-    images = [split.images for split in evaluator.splits.values()]
-    for line in skipped(images):
+    seen = [split.images for split in evaluator.splits.values()]
+    for line in skipped(seen):
         report.say(line)
     before, finished = target.read_results()
-    target.write_results(merged(before, results), finished=finished, unreadable=complaints_of(images))
+    target.write_results(merged(before, results), finished=finished, unreadable=complaints_of(seen))
     return results

@@ -19,13 +19,17 @@ from sslkit.toml_writer import inline
 
 @dataclass(frozen=True)
 class Trained:
-    """A run: `folder`; `recipe`, with overrides; `encoder` and `head` in eval mode; `transform`, its view; `online`."""
+    """A run: `folder`; `recipe`, with overrides; `encoder` and `head` in eval mode; `transform`, its view; `online`.
+
+    `digest` is that of the recipe which was trained, whatever the overrides say of images and views.
+    """
 
     folder: RunFolder
     recipe: Recipe
     encoder: nn.Module
     head: nn.Module
     transform: Transform
+    digest: str
     online: nn.Module | None = None
 
     @classmethod
@@ -50,7 +54,8 @@ class Trained:
             checkpoint.restore_weights(last, method)
         except CheckpointError as error:
             raise CheckpointError(f"{error}. {origin(folder)}") from error
-        return cls(target, recipe, trained, method.head.eval(), transform, getattr(method, "classifier", None))
+        digest = target.read_resolved().get("resolved", {}).get("recipe") or Recipe.load(target.resolved).digest()
+        return cls(target, recipe, trained, method.head.eval(), transform, str(digest), getattr(method, "classifier", None))
 
 
 def dataset(text: str) -> str:

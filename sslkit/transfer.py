@@ -133,7 +133,8 @@ def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter,
     sections = plan.sections(validation=validation)
     overrides = [dataset(text), view, f"evaluate={inline(list(sections.values()))}"]
     recipe = Recipe.load(run.folder.resolved, overrides)
-    evaluator = Evaluator(recipe, images, folder=folder / "transfer" / name, report=report, poll=stop.poll)
+    place = folder / "transfer" / name
+    evaluator = Evaluator(recipe, images, folder=place, report=report, poll=stop.poll, digest=run.digest)
     of_trained = [part for part in recipe.evaluate if not part.options["baselines"]]
     results = evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=of_trained)
     if "random" in sections:

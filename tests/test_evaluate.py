@@ -402,6 +402,21 @@ class TestEmbed:
         assert features.labels.tolist() == kept.labels.tolist()
         assert (facts["layer"], facts["split"], facts["encoder"]) == (layer, "test", str(run))
 
+    def test_the_file_notes_what_was_done(self, run, tmp_path):
+        seen = {}
+        data = '{ name = "shapes", num_images = 28, size = 12 }'
+        view = "evaluation_augmentations.0.fraction=0.5"
+        for name, more in {"own": [], "view": ["--set", view], "data": ["--data", data]}.items():
+            sslkit("embed", run, "-o", f"{name}.safetensors", *more, cwd=tmp_path)
+            seen[name] = read_features(tmp_path / f"{name}.safetensors")
+        trained = {one["protocol"]["recipe"] for one in results(run)}
+        assert {facts["recipe"] for _, facts in seen.values()} == trained
+        assert [facts["view"][0]["fraction"] for _, facts in seen.values()] == [1.0, 0.5, 1.0]
+        assert [facts["data"]["num_images"] for _, facts in seen.values()] == [60, 60, 28]
+        (own, _), (view, _), (data, _) = seen.values()
+        assert not np.array_equal(own.h, view.h), "the view that is noted is the one that was used"
+        assert len(data.h) == 7
+
     def test_other_images(self, run, tmp_path):
         random = np.random.default_rng(0)
         for number in range(3):
@@ -424,6 +439,7 @@ class TestEmbed:
             (["--data", "nowhere"], "--data nowhere: there is no such folder."),
             (["--data", '{ name = "shapse" }'], "Did you mean 'shapes'?"),
             (["--split", "vall"], "vall"),
+            (["--set", "train.epochs=7"], "--set: embedding can't change what was trained:\n  train.epochs: 3 -> 7"),
         ],
     )
     def test_what_is_wrong(self, run, tmp_path, arguments, message):

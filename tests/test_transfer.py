@@ -53,6 +53,8 @@ def test_linear_on_two_data_sets_with_and_without_a_validation_split(run, tmp_pa
         {"name": "center_crop", "p": 1.0, "size": 12, "fraction": 1.0, "interpolation": "bicubic"}
     ]  # fmt: skip
     assert protocol["validation"] == "val"
+    trained = {one["protocol"]["recipe"] for one in json.loads((run / "results.json").read_text())["results"]}
+    assert {one["protocol"]["recipe"] for one in (*whole["results"], *short["results"])} == trained
     assert "validation" not in short["results"][0]["protocol"]
 
 

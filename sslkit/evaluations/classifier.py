@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count, islice
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sslkit import draws
-from sslkit.errors import NonFiniteError
+from sslkit.errors import DataError, NonFiniteError
 from sslkit.evaluations.rules import Rule
 
 Batch = tuple[Float32[Tensor, "b ..."], Int64[Tensor, "b *c"]]
@@ -27,7 +28,9 @@ class ClassifierTraining:
     """SGD with momentum 0.9 on the cross-entropy, or another loss, by a rule.
 
     The batch is the rule's, or all images if they are fewer. The last batch of an epoch is kept, however small, so that every
-    image is seen in every epoch.
+    image is seen in every epoch. But where it is a single image, and a batch norm would see one value a channel and have no
+    variance, it is left out: the order is another in each epoch, so it is another image each time, and to put it into the batch
+    before would make that batch larger than the rule says.
     """
 
     evaluation: str
@@ -52,13 +55,19 @@ class ClassifierTraining:
             loss: what is minimised.
 
         Raises:
+            DataError: there is one image only, or batches of one, and the network has a batch norm.
             NonFiniteError: the loss is a NaN or an infinity.
         """
         batch = min(self.rule.batch_size, num_images)
-        steps = self.rule.steps or self.rule.epochs * -(-num_images // batch)
         stream: Iterator[Batch] = chain.from_iterable(batches(epoch, batch) for epoch in count())
         first = next(stream)
         network = self._network(encoder, first[0], num_classes)
+        one_is_too_few = (batch == 1 or num_images % batch == 1) and not _learns_from_one(network, first[0])
+        if one_is_too_few and batch == 1:
+            raise DataError(f"{self.evaluation}: a batch norm can't learn from one image at a time; give it two or more.")
+        if one_is_too_few:
+            stream = (some for some in stream if len(some[0]) > 1)
+        steps = self.rule.steps or self.rule.epochs * (-(-num_images // batch) - one_is_too_few)
         groups: list[dict[str, Any]] = [
             {"params": [p for name, p in network.named_parameters() if not name.startswith("norm.")]},
             {"params": [p for name, p in network.named_parameters() if name.startswith("norm.")], "weight_decay": 0.0},
@@ -115,6 +124,18 @@ class ClassifierTraining:
                     f"the test split are not, or base_lr, which is {self.rule.base_lr:g}, is far too high."
                 )
             yield scores.cpu().numpy()
+
+
+def _learns_from_one(network: nn.Module, x: Tensor) -> bool:
+    """Whether a network in training mode takes a batch of one image; tried on a copy, so that no statistics move."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+        try:
+            copy.deepcopy(network)(x[:1])
+        except ValueError as error:
+            if "more than 1 value per channel" in str(error):  # torch's batch norm
+                return False
+            raise
+    return True
 
 
 def _zero_linear(h: Float32[Tensor, "b d"], num_classes: int) -> nn.Linear:

@@ -7,7 +7,7 @@ from pathlib import Path
 from sslkit import build, checkpoint, machine
 from sslkit.datasets.stand_in import skipped
 from sslkit.embedding import Split, embed
-from sslkit.errors import UserError
+from sslkit.errors import DataError, UserError
 from sslkit.evaluations.features import Features
 from sslkit.layer import at_layer
 from sslkit.progress import Reporter
@@ -31,9 +31,8 @@ def embed_run(run: Trained, split: str, *, layer: str, into: Path, report: Repor
         report: where progress is shown.
 
     Raises:
-        DataError: the data or the split is not there.
-        UserError: the head has no such layer; images have another number of channels; an override would make it another
-            encoder; or the file is no `.safetensors`.
+        DataError: the data or the split is not there, or images have another number of channels.
+        UserError: the head has no such layer; an override would make it another encoder; or the file is no `.safetensors`.
     """
     if into.suffix != ".safetensors":
         raise UserError(f"--output: must end in .safetensors, is {str(into)!r}.")
@@ -42,8 +41,10 @@ def embed_run(run: Trained, split: str, *, layer: str, into: Path, report: Repor
         raise UserError("--set: embedding can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
     network = at_layer(run.encoder, run.head, layer).to(machine.device()).eval()
     images = build.images(run.recipe, split)
-    if images.channels != run.transform.channels:
-        raise UserError(f"--data: has images of {images.channels} channels, and the encoder takes {run.transform.channels}.")
+    try:
+        run.check_channels(images)
+    except DataError as error:
+        raise DataError(f"--data: {error}") from error
     facts = {
         "encoder": str(run.folder.path),
         "recipe": run.digest,

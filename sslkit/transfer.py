@@ -82,7 +82,8 @@ def transfer(folder: Path, data: Sequence[str], *, plan: Plan, report: Reporter)
         report: where progress is shown.
 
     Raises:
-        DataError: a data set is not there, or has too few images or labels; what came before it is kept.
+        DataError: a data set is not there, or has too few images or labels, or images of another number of channels than the
+            encoder takes; what came before it is kept.
         RunFolderError: what earlier transfers left in `transfer.json` can't be read.
     """
     columns: list[Column] = []
@@ -127,6 +128,7 @@ def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter,
     view = "evaluation_augmentations=" + inline([crop, *own])
     images = cache(partial(build.images, run.recipe))
     _check_splits(images, plan)
+    run.check_channels(images(plan.train))
     validation, why = (plan.validation, "") if plan.validation is not None else _usual_validation(images, plan)
     if validation is None:
         report.say(f"{name}: {why}; a tenth of each class of {plan.train!r} validates")

@@ -439,6 +439,7 @@ class TestEmbed:
             (["--data", "nowhere"], "--data nowhere: there is no such folder."),
             (["--data", '{ name = "shapse" }'], "Did you mean 'shapes'?"),
             (["--split", "vall"], "vall"),
+            (["--data", '{ name = "shapes", channels = 1 }'], "--data: has images of 1 channel, and the encoder takes 3."),
             (["--set", "train.epochs=7"], "--set: embedding can't change what was trained:\n  train.epochs: 3 -> 7"),
         ],
     )

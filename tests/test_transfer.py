@@ -108,6 +108,11 @@ def test_fine_tuning_from_the_encoder_and_from_random_weights(run, tmp_path):
         (["--data", '{ name = "shapse" }'], "Did you mean 'shapes'?"),
         (["--data", '{ name = "shapes", size = 12 }', "--row", "lienar"], "--row: must be linear, finetune or random"),
         (
+            ["--data", '{ name = "shapes", size = 12, channels = 1 }'],
+            "size = 12, channels = 1 }: has images of 1 channel, and the encoder takes 3. A folder of images can be read so: --data "
+            """'{ name = "image_folder", root = ".", channels = 3 }'.""",
+        ),
+        (
             ["--data", '{ name = "shapes", size = 12 }', "--test", "tset"],
             """size = 12 }: --test tset: dataset 'shapes' has no split 'tset'. Did you mean 'test'? It has: test, train, val.""",
         ),
@@ -118,7 +123,9 @@ def test_fine_tuning_from_the_encoder_and_from_random_weights(run, tmp_path):
     ],
 )
 def test_what_is_wrong(run, tmp_path, arguments, message):
-    assert message in sslkit("transfer", run, *arguments, cwd=tmp_path, check=2).stderr
+    done = sslkit("transfer", run, *arguments, cwd=tmp_path, check=2)
+    assert message in done.stderr
+    assert "features" not in done.stdout, "nothing was embedded"
 
 
 def test_a_later_data_set_that_is_wrong_loses_nothing(run, tmp_path):

@@ -26,6 +26,7 @@ from sslkit.trained import Trained, dataset
 Row = Literal["linear", "finetune", "random"]
 
 VALIDATION = "val"  # where a data set has it
+CROPS: dict[Row, float] = {"linear": 1.0, "finetune": 0.875, "random": 0.875}  # share of the shorter side that is seen
 
 
 class Plan(NamedTuple):
@@ -73,7 +74,9 @@ class Column(NamedTuple):
 def transfer(folder: Path, data: Sequence[str], *, plan: Plan, report: Reporter) -> list[Column]:
     """Evaluate the encoder of a run on data sets, and keep all that was found in `transfer.json` of its folder.
 
-    Images are seen as in the paper: the shorter side resized to that of the encoder's view, and the centre cut out.
+    Images are seen as in the paper (arXiv:2002.05709, appendix B.8): for "linear" the shorter side is resized to that of the
+    encoder's view, 224 pixels there, and the centre cut out. Fine-tuned networks see test images as ImageNet's are seen: the
+    shorter side resized to 8/7 of it, 256 pixels there, and the centre of 224 cut out.
 
     Args:
         folder: a finished run.
@@ -123,9 +126,6 @@ def _keep(file: Path, column: Column, *, source: str) -> None:
 
 def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter, stop: StopRequest) -> Column:
     run = Trained.load(folder, [dataset(text)])
-    own = [part.to_dict() for part in run.recipe.evaluation_augmentations[1:]]  # what follows the crop, `normalize` perhaps
-    crop = {"name": "center_crop", "size": run.transform.view.size, "fraction": 1.0}
-    view = "evaluation_augmentations=" + inline([crop, *own])
     images = cache(partial(build.images, run.recipe))
     _check_splits(images, plan)
     run.check_channels(images(plan.train))
@@ -133,18 +133,29 @@ def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter,
     if validation is None:
         report.say(f"{name}: {why}; a tenth of each class of {plan.train!r} validates")
     sections = plan.sections(validation=validation)
-    overrides = [dataset(text), view, f"evaluate={inline(list(sections.values()))}"]
-    recipe = Recipe.load(run.folder.resolved, overrides)
     place = folder / "transfer" / name
-    evaluator = Evaluator(recipe, images, folder=place, report=report, poll=stop.poll, digest=run.digest)
-    of_trained = [part for part in recipe.evaluate if not part.options["baselines"]]
-    results = evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=of_trained)
-    if "random" in sections:
+    evaluators = []
+    for fraction in sorted({CROPS[row] for row in sections}, reverse=True):
+        asked = [section for row, section in sections.items() if CROPS[row] == fraction]
+        overrides = [dataset(text), _view(run, fraction), f"evaluate={inline(asked)}"]
+        recipe = Recipe.load(run.folder.resolved, overrides)
+        evaluators.append(Evaluator(recipe, images, folder=place, report=report, poll=stop.poll, digest=run.digest))
+    results: list[Result] = []
+    for evaluator in evaluators:
+        of_trained = [part for part in evaluator.recipe.evaluate if not part.options["baselines"]]
+        results += evaluator.trained(run.encoder, run.head, epoch=run.recipe.train.epochs, parts=of_trained)
         results += evaluator.baselines(in_channels=run.transform.channels)
-    for line in skipped(split.images for split in evaluator.splits.values()):
+    for line in skipped(split.images for evaluator in evaluators for split in evaluator.splits.values()):
         report.say(line)
     metric = metric_of(images(plan.train))
     return Column(name, metric, {row: _value(results, row, metric) for row in sections}, results)
+
+
+def _view(run: Trained, fraction: float) -> str:
+    """The evaluation view as an override: the paper's crop, and what follows the crop in the run's own, `normalize` perhaps."""
+    own = [part.to_dict() for part in run.recipe.evaluation_augmentations[1:]]
+    crop = {"name": "center_crop", "size": run.transform.view.size, "fraction": fraction}
+    return "evaluation_augmentations=" + inline([crop, *own])
 
 
 def _value(results: Sequence[Result], row: Row, metric: str) -> float:

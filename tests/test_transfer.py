@@ -96,6 +96,7 @@ def test_fine_tuning_from_the_encoder_and_from_random_weights(run, tmp_path):
     assert found["untrained", "finetune_grid_lr"]["value"] == pytest.approx(1e-3)
     assert found["trained", "finetune_grid_top1"]["protocol"]["steps"] == 2
     assert found["untrained", "finetune_grid_top1"]["protocol"]["steps"] == 4
+    assert {one["protocol"]["view"][0]["fraction"] for one in found.values()} == {0.875}, "the paper's 256 to 224"
     for title in ("fine-tuned", "random init"):
         assert title in done.stdout
     assert not (run / "transfer" / "photos" / "features").exists(), "nothing was embedded"

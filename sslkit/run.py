@@ -123,7 +123,7 @@ class Run:
         self.evaluator.check_layers(self.method.head)
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.start: int | None = None  # steps done already, once `restore` has looked
-        self.journal = Journal(folder, report=report)
+        self.journal = Journal(folder, report=report, evaluate=recipe.evaluate)
         self.sliced = recipe.train.slice_size < recipe.train.batch_size
         self.watch = Stopwatch(recipe.train.batch_size)
 

@@ -79,7 +79,9 @@ def embed(
     """Write the features of a run's encoder to a file."""
     import re
 
-    if not re.fullmatch(r"h|z|head\.[1-9][0-9]*", layer):
+    from sslkit.evaluations import LAYER
+
+    if not re.fullmatch(LAYER, layer):
         raise UserError(f"--layer: must be h, z or head.N, is {layer!r}.")
     from sslkit.export import embed_run
     from sslkit.progress import reporter

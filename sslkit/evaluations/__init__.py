@@ -12,12 +12,22 @@ width 0, so that missing labels cost no training; it may declare `validation` an
 says that nothing is learnt from `train`, so that it may share images with `test`.
 """
 
+import re
 from typing import Annotated, Literal
 
 from annotated_types import Gt, Le
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sslkit.registry import Registry
+
+LAYER = r"h|z|head\.[1-9][0-9]*"
+
+
+def _layer(name: str) -> str:
+    if not re.fullmatch(LAYER, name):
+        raise ValueError('must be "h", "z", or "head.N" with N from 1')
+    return name
+
 
 registry = Registry(
     kind="evaluations",
@@ -55,7 +65,7 @@ registry = Registry(
         "train": (str, "train"),
         "test": (str, "test"),
         "validation": (str | None, None),
-        "layer": (Annotated[str, Field(pattern=r"^(h|z|head\.[1-9][0-9]*)$")], "h"),
+        "layer": (Annotated[str, AfterValidator(_layer), Field(json_schema_extra={"pattern": f"^({LAYER})$"})], "h"),
         "repeats": (Annotated[int, Gt(0)], 1),
         "labels_per_class": (Annotated[int, Gt(0)] | None, None),
         "labels_fraction": (Annotated[float, Gt(0), Le(1)] | None, None),

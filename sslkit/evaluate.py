@@ -21,6 +21,7 @@ from sslkit.evaluations.features import Features
 from sslkit.feature_cache import FeatureCache
 from sslkit.layer import at_layer
 from sslkit.leaks import refuse_leaks
+from sslkit.online_check import check_online
 from sslkit.progress import Advance, Reporter
 from sslkit.protocol import images_learnt, protocol, which_images
 from sslkit.recipe import Recipe
@@ -87,9 +88,9 @@ class Evaluator:
                 if name is not None and name not in self.splits:
                     self.splits[name] = Split(_opened(images, name, f"evaluate.{number} ({part.name}): {key}"), name, **options)
         for number, part in enumerate(recipe.evaluate):
-            self._check(number, part)
+            self._check(number, part, images)
 
-    def _check(self, number: int, part: Part) -> None:
+    def _check(self, number: int, part: Part, images: Callable[[str], Images]) -> None:
         """Let an evaluation look at the labels before any training, as features of width 0."""
         try:
             seed = self.recipe.train.seed
@@ -97,7 +98,7 @@ class Evaluator:
             validation = self.splits.get(part.options["validation"])
             evaluation = build.component(part)
             if "online" in signatures.declared(type(evaluation).__call__, {"online": None}):
-                self._check_online(part)
+                check_online(part, self.recipe, images=images, train=self.splits[part.options["train"]], test=test)
             check = getattr(evaluation, "check", None)
             if check is not None:
                 more = {"validation": None if validation is None else _labels_of(validation), "seed": seed}
@@ -110,13 +111,6 @@ class Evaluator:
                 refuse_leaks(self.splits[part.options["train"]], validation, test)
         except DataError as error:
             raise DataError(f"evaluate.{number} ({part.name}): {error}") from error
-
-    def _check_online(self, part: Part) -> None:
-        """The classifier beside the pretraining is there for h of the trained encoder only."""
-        if not self.recipe.train.online_probe:
-            raise DataError("looks at the classifier that learns beside the pretraining; set train.online_probe = true.")
-        if part.options["baselines"] or part.options["layer"] != "h":
-            raise DataError("a classifier learns on h of the trained encoder only; leave baselines and layer out.")
 
     def check_layers(self, head: nn.Module) -> None:
         """Raise UserError if an evaluation asks for a layer that the head has not."""

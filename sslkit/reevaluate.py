@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from sslkit import build
@@ -35,7 +35,7 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
     if changed := [line for line in differing if not line.startswith(LOCATIONS)]:
         raise UserError("--set: evaluation can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
     with stop_request() as stop:
-        images = partial(build.images, recipe)
+        images = cache(partial(build.images, recipe))
         evaluator = Evaluator(recipe, images, folder=folder, report=report, poll=stop.poll, digest=run.digest)
         evaluator.check_layers(run.head)
         results = evaluator.baselines(in_channels=run.transform.channels)

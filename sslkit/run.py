@@ -21,6 +21,7 @@ from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.journal import Journal
 from sslkit.loader import Batch, Loader, Plan
+from sslkit.online_check import require_classes
 from sslkit.progress import Reporter, reporter
 from sslkit.recipe import Recipe
 from sslkit.results import Result
@@ -111,14 +112,13 @@ class Run:
         images = build.training_images(recipe, opener)
         self.channels = images.channels
         self.facts = facts(recipe, len(images))
+        classes = require_classes(images, split) if recipe.train.online_probe else None
         if images.labels is None and build.needs_labels(recipe):
-            asks = "train.online_probe" if recipe.train.online_probe else f"loss: {recipe.loss.name!r}"
-            raise DataError(f"{asks} needs labels, and the split {split!r} has none.")
+            raise DataError(f"loss: {recipe.loss.name!r} needs labels, and the split {split!r} has none.")
         self.evaluator = Evaluator(recipe, opener, folder=folder.path, report=report, poll=stop.poll)
         plan = Plan(len(images), recipe.train.batch_size, recipe.train.seed)
         workers = machine.num_workers(recipe.data.options["workers"])
         self.loader = Loader(images, [build.view(view) for view in recipe.views], plan=plan, workers=workers)
-        classes = build.num_classes(images)
         self.method = build.method(recipe, in_channels=images.channels, num_classes=classes).to(self.device)
         self.evaluator.check_layers(self.method.head)
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)

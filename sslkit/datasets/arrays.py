@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.contents import of_array
-from sslkit.datasets.origins import Origins
+from sslkit.datasets.origins import Origins, of_rows
+from sslkit.datasets.partition import tenth
 
 Labels = Int64[np.ndarray, " n"]
 
@@ -35,7 +36,17 @@ class ArrayImages(ABC):
 
     @abstractmethod
     def __init__(self, split: str) -> None:
-        """Load a split: set `_images`, `channels`, `labels`, `classes` and, better, `origins`."""
+        """Load a split: set `_images`, `channels`, `labels`, `classes` and, better, `origins`; or call `_hold`."""
+
+    def _hold(
+        self, images: UInt8[np.ndarray, "n h w c"], labels: Labels, classes: tuple[str, ...], *, split: str, dataset: str
+    ) -> None:
+        """Keep a labelled split: all test images, or those of the training images that it has (`sslkit.datasets.partition`)."""
+        stored = "test" if split == "test" else "train"
+        rows = np.arange(len(labels)) if split == "test" else tenth(split, labels)
+        self._images, self.labels = (images, labels) if len(rows) == len(labels) else (images[rows], labels[rows])
+        self.classes = classes
+        self.origins = of_rows(rows, dataset, stored)
 
     def __len__(self) -> int:
         """The number of images."""

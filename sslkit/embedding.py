@@ -99,12 +99,12 @@ class Pair:
         self.size = train.view.size
 
     @property
-    def train_labels(self) -> Int64[np.ndarray, " n"] | None:
+    def train_labels(self) -> Int64[np.ndarray, "n *c"] | None:
         """Class indices of the training split."""
         return self.train.images.labels
 
     @property
-    def test_labels(self) -> Int64[np.ndarray, " n"] | None:
+    def test_labels(self) -> Int64[np.ndarray, "n *c"] | None:
         """Class indices of the test split."""
         return self.test.images.labels
 

@@ -12,6 +12,7 @@ SslkitError                 something failed                           exit stat
     ├── ContractError       a class breaks the contract of its kind
     ├── PluginError         an installed package can't be used
     ├── DataError           images, labels or their folder
+    │   └── UnknownSplit    a data set has no split of this name
     └── RunFolderError      a run folder that belongs to something else
 """
 
@@ -98,6 +99,10 @@ class PluginError(UserError):
 
 class DataError(UserError):
     """Images, labels or their folder can't be used."""
+
+
+class UnknownSplit(DataError):
+    """A data set has no split of this name."""
 
 
 class RunFolderError(UserError):

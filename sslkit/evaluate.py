@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from sslkit import build, machine, results, signatures
-from sslkit.datasets.images import Images
+from sslkit.datasets.images import Images, metric_of
 from sslkit.datasets.subset import Subset
 from sslkit.embedding import Pair, Split
 from sslkit.errors import DataError, UserError
@@ -19,6 +20,8 @@ from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.features import Features
 from sslkit.feature_cache import FeatureCache
 from sslkit.layer import at_layer
+from sslkit.leaks import refuse_leaks
+from sslkit.online_check import check_online
 from sslkit.progress import Advance, Reporter
 from sslkit.protocol import images_learnt, protocol, which_images
 from sslkit.recipe import Recipe
@@ -44,13 +47,15 @@ class Evaluator:
     Args:
         recipe: its `evaluate` sections say what is evaluated.
         images: split name -> images; the dataset of the recipe, or a stand-in.
-        folder: where features are kept, and evaluations leave pictures and tables; those of a baseline, or of another layer
-            than h, in a folder of its own below it, such as `untrained` or `z`.
+        folder: where features are kept, and evaluations leave pictures and tables; those of a baseline, of another layer than
+            h, or of a second evaluation of one name in a folder of their own below it, such as `untrained` or `z`.
         report: where progress is shown.
         poll: called between batches; it stops the work by raising.
+        digest: of the recipe that was trained, where this one has other images.
 
     Raises:
-        DataError: a split is missing, has no labels that an evaluation needs, or too few images; the place is `evaluate.N`.
+        DataError: a split is missing, has no labels that an evaluation needs, too few images, or some of another split that may
+            share none with it; the place is `evaluate.N`.
     """
 
     def __init__(
@@ -61,8 +66,10 @@ class Evaluator:
         folder: Path,
         report: Reporter,
         poll: Callable[[], None],
+        digest: str | None = None,
     ) -> None:
         self.recipe = recipe
+        self.digest = recipe.digest() if digest is None else digest
         self.device = machine.device()
         self.folder = folder
         self.report = report
@@ -72,14 +79,18 @@ class Evaluator:
         self.cache = FeatureCache(
             folder / "features", data=which_images(recipe.data), view=sections, device=self.device, report=report
         )
-        names = sorted({part.options[key] for part in recipe.evaluate for key in _SPLITS} - {None})
         options: dict[str, Any] = {"view": self.view, "seed": recipe.train.seed, "poll": poll}
         options["workers"] = machine.num_workers(recipe.data.options["workers"])
-        self.splits = {name: Split(_opened(images, name), name, **options) for name in names}
+        self.splits: dict[str, Split] = {}
         for number, part in enumerate(recipe.evaluate):
-            self._check(number, part)
+            for key in _SPLITS:
+                name = part.options[key]
+                if name is not None and name not in self.splits:
+                    self.splits[name] = Split(_opened(images, name, f"evaluate.{number} ({part.name}): {key}"), name, **options)
+        for number, part in enumerate(recipe.evaluate):
+            self._check(number, part, images)
 
-    def _check(self, number: int, part: Part) -> None:
+    def _check(self, number: int, part: Part, images: Callable[[str], Images]) -> None:
         """Let an evaluation look at the labels before any training, as features of width 0."""
         try:
             seed = self.recipe.train.seed
@@ -87,7 +98,7 @@ class Evaluator:
             validation = self.splits.get(part.options["validation"])
             evaluation = build.component(part)
             if "online" in signatures.declared(type(evaluation).__call__, {"online": None}):
-                self._check_online(part)
+                check_online(part, self.recipe, images=images, train=self.splits[part.options["train"]], test=test)
             check = getattr(evaluation, "check", None)
             if check is not None:
                 more = {"validation": None if validation is None else _labels_of(validation), "seed": seed}
@@ -96,15 +107,10 @@ class Evaluator:
             if called is not None and signatures.declared(called, {"selection": None, "final": None}):
                 for_selection(train, validation)
                 for_last_training(train, validation, test)
+            if getattr(evaluation, "learns", True):
+                refuse_leaks(self.splits[part.options["train"]], validation, test)
         except DataError as error:
             raise DataError(f"evaluate.{number} ({part.name}): {error}") from error
-
-    def _check_online(self, part: Part) -> None:
-        """The classifier beside the pretraining is there for h of the trained encoder only."""
-        if not self.recipe.train.online_probe:
-            raise DataError("looks at the classifier that learns beside the pretraining; set train.online_probe = true.")
-        if part.options["baselines"] or part.options["layer"] != "h":
-            raise DataError("a classifier learns on h of the trained encoder only; leave baselines and layer out.")
 
     def check_layers(self, head: nn.Module) -> None:
         """Raise UserError if an evaluation asks for a layer that the head has not."""
@@ -154,7 +160,7 @@ class Evaluator:
             network.to(self.device).eval()
         records = []
         for part in parts:
-            layer = "h" if who == "pixels" else part.options["layer"]
+            layer = _layer(part, who)
             network = at_layer(networks.encoder, networks.head, layer).eval()
             first = self.recipe.train.seed
             repeats = [
@@ -162,11 +168,26 @@ class Evaluator:
                 for seed in range(first, first + part.options["repeats"])
             ]
             num_train, test = len(self._chosen(part, first).images), self.splits[part.options["test"]].images
-            stated = protocol(self.recipe, part, layer=layer, num_train=num_train, num_test=len(test))
+            facts: dict[str, Any] = {"num_train": num_train, "num_test": len(test), "metric": metric_of(test)}
+            stated = protocol(self.recipe, part, digest=self.digest, layer=layer, **facts)
             about: dict[str, Any] = {"encoder": who, "epoch": epoch, "protocol": stated}
             results.keep_arrays(self.folder, repeats[0], labels=test.labels, **about)
             records += results.records(repeats, **about)
         return records
+
+    def _place(self, part: Part, who: str, layer: str) -> Path:
+        """Where pictures go: of h of the trained encoder into the folder itself, of others into one of their own below it.
+
+        A second evaluation of one name draws into a folder such as `neighbours_picture-2`.
+        """
+        before = takewhile(lambda one: one is not part, self.recipe.evaluate)
+        asked = (one for one in before if who == "trained" or who in one.options["baselines"])
+        number = 1 + sum((one.name, _layer(one, who)) == (part.name, layer) for one in asked)
+        words = [
+            *(word for word in (who, layer) if word not in ("trained", "h")),
+            *([f"{part.name}-{number}"] if number > 1 else []),
+        ]
+        return self.folder.joinpath(*words)
 
     def _found(self, part: Part, seed: int, *, who: str, network: nn.Module, networks: Networks, layer: str) -> Found:
         """What an evaluation finds; what it asks for is made only then."""
@@ -190,7 +211,8 @@ class Evaluator:
                 "images": lambda: Pair(self._chosen(part, seed, progress=progress), test),
                 "selection": lambda: for_selection(self._chosen(part, seed, progress=progress), validation),
                 "final": lambda: for_last_training(self._chosen(part, seed, progress=progress), validation, test),
-                "folder": lambda: _place(self.folder, who, layer),
+                "folder": lambda: self._place(part, who, layer),
+                "metric": lambda: metric_of(test.images),
                 "seed": lambda: seed,
             }
             return list(evaluation(**{name: make() for name, make in signatures.declared(called, offered).items()}))
@@ -209,13 +231,13 @@ def _labels_of(split: Split) -> Features:
     return Features(np.zeros((len(images), 0), np.float32), images.labels, images.classes, split.name)
 
 
-def _place(folder: Path, who: str, layer: str) -> Path:
-    """Where pictures go: those of h of the trained encoder into the folder itself, others into one of their own below it."""
-    return folder.joinpath(*(word for word in (who, layer) if word not in ("trained", "h")))
+def _layer(part: Part, who: str) -> str:
+    """What is evaluated; of raw pixels there is one layer only."""
+    return "h" if who == "pixels" else str(part.options["layer"])
 
 
-def _opened(images: Callable[[str], Images], name: str) -> Images:
+def _opened(images: Callable[[str], Images], name: str, place: str) -> Images:
     try:
         return images(name)
     except DataError as error:
-        raise DataError(f"evaluate: an evaluation asks for the split {name!r}: {error}") from error
+        raise type(error)(f"{place}: {error}") from error

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from sslkit import checkpoint
+from sslkit.datasets.contents import contents_of
 from sslkit.embedding import Split, embed
 from sslkit.errors import CheckpointError
 from sslkit.evaluations.features import Features
@@ -22,8 +23,8 @@ from sslkit.progress import Reporter
 class FeatureCache:
     """Features in files of a folder, by what they depend on: weights, layer, images and the view they are seen in.
 
-    There is one file for each encoder, split and layer; other weights take the place of earlier ones. The folder may be
-    deleted at any time.
+    There is one file for each encoder, split and layer; what other weights or other images give takes the place of what lay
+    there. How far other images are noticed is said at `sslkit.datasets.contents`. The folder may be deleted at any time.
 
     Args:
         folder: where the files lie.
@@ -64,6 +65,7 @@ class FeatureCache:
         images: Mapping[str, Any] = {
             "split": split.name,
             "num_images": len(split.images),
+            "contents": contents_of(split.images),
             "labels": None if labels is None else hashlib.sha256(labels.tobytes()).hexdigest(),
             "classes": split.images.classes,
         }

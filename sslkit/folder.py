@@ -3,11 +3,12 @@
 recipe.toml  resolved.toml
 metrics.jsonl               a line a logged step: functions of recipe, seed and step only
 timing.jsonl                what depends on the clock
-results.json                every evaluation with its protocol
+results.json                every evaluation with its protocol, and which images were skipped
 checkpoints/last.safetensors  checkpoints/epoch_0100.safetensors
 encoder.safetensors         f alone
 evaluations/                what each evaluation said of each test image
-neighbours.png  map.png     what evaluations draw; of baselines and other layers in untrained/, z/, untrained/z/, ...
+neighbours.png  map.png     what evaluations draw; of baselines and other layers in untrained/, z/, untrained/z/, ...;
+                            of a second section of the name in neighbours_picture-2/
 features/                   features of the encoder, kept for further evaluations; may be deleted
 """
 
@@ -115,9 +116,10 @@ class RunFolder:
             kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
             write(path, "".join(f"{line}\n" for line in kept).encode())
 
-    def write_results(self, results: Sequence[Mapping[str, Any]], *, finished: bool) -> None:
-        """Write results.json whole."""
-        content = {"finished": finished, "results": list(results)}
+    def write_results(self, results: Sequence[Mapping[str, Any]], *, finished: bool, unreadable: Sequence[str] = ()) -> None:
+        """Write results.json whole; of images that can't be read, those stay in it that it has already."""
+        known = sorted({*self.read_unreadable(), *unreadable})
+        content = {"finished": finished, "results": list(results), "unreadable": known}
         write(self.results, (json.dumps(content, indent=1) + "\n").encode())
 
     def read_resolved(self) -> dict[str, Any]:
@@ -134,8 +136,17 @@ class RunFolder:
         Raises:
             RunFolderError: the file is damaged, or another version wrote it in a form that this one can't use.
         """
+        content = self._read()
+        return content["results"], content["finished"]
+
+    def read_unreadable(self) -> list[str]:
+        """Of each image that was skipped so far, why."""
+        return [*self._read().get("unreadable", [])]
+
+    def _read(self) -> dict[str, Any]:
+        """The content of results.json, if it is of the form that is written today."""
         if not self.results.exists():
-            return [], False
+            return {"results": [], "finished": False}
         try:
             content = json.loads(self.results.read_text(encoding="utf-8"))
             complaint = complaint_of(content)
@@ -143,7 +154,7 @@ class RunFolder:
             complaint = f"no JSON, {error}"
         if complaint:
             raise RunFolderError(f"{self.results}: can't be read: {complaint}. {origin(self.path)}")
-        return content["results"], content["finished"]
+        return dict(content)
 
     def probe(self) -> None:
         """Fail now rather than after hours: the folder can be made and written to."""

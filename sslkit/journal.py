@@ -8,6 +8,8 @@ from typing import Any
 from sslkit.folder import RunFolder
 from sslkit.progress import Reporter
 from sslkit.results import Result, merged
+from sslkit.sections import Part
+from sslkit.tracked_names import differing_keys, tracked_name
 
 
 class Journal:
@@ -16,11 +18,13 @@ class Journal:
     Args:
         folder: where the files lie.
         report: what evaluations find is said there.
+        evaluate: all evaluations of the recipe, whose numbers must not bear one name.
     """
 
-    def __init__(self, folder: RunFolder, *, report: Reporter) -> None:
+    def __init__(self, folder: RunFolder, *, report: Reporter, evaluate: Sequence[Part] = ()) -> None:
         self.folder = folder
         self.report = report
+        self._differing = differing_keys(evaluate)
         self.results: list[Result] = []
         self.trackers: Sequence[Any] = ()
 
@@ -50,18 +54,15 @@ class Journal:
         """Whether the evaluations after this epoch are written down already."""
         return any(result["epoch"] == epoch for result in self.results)
 
-    def record(self, results: list[Result], *, step: int, epoch: int, finished: bool = False) -> None:
-        """What evaluations found after an epoch; `finished` once there is no more to come."""
+    def record(
+        self, results: list[Result], *, step: int, epoch: int, unreadable: Sequence[str] = (), finished: bool = False
+    ) -> None:
+        """What evaluations found after an epoch, and what was skipped so far; `finished` once there is no more to come."""
         self.results = merged(self.results, results)
-        self.folder.write_results(self.results, finished=finished)
-        numbers = {_tracked_name(result): result["value"] for result in results if result["encoder"] == "trained"}
+        self.folder.write_results(self.results, finished=finished, unreadable=unreadable)
+        trained = [result for result in results if result["encoder"] == "trained"]
+        numbers = {tracked_name(result, self._differing): result["value"] for result in trained}
         for name, value in numbers.items():
             self.report.say(f"epoch {epoch}: {name} = {value:.4f}")
         for tracker in self.trackers:
             tracker(step, numbers)
-
-
-def _tracked_name(result: Result) -> str:
-    """A result's name beside those of other evaluations: `linear_cached_top1_10_labels` with ten labels a class."""
-    labels = result["protocol"].get("labels_per_class")
-    return f"{result['name']}_{labels}_labels" if labels else result["name"]

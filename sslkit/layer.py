@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from torch import nn
 
 from sslkit.errors import UserError
+from sslkit.evaluations import LAYER
 
 
 def at_layer(encoder: nn.Module, head: nn.Module, layer: str) -> nn.Module:
@@ -19,14 +22,17 @@ def at_layer(encoder: nn.Module, head: nn.Module, layer: str) -> nn.Module:
         layer: "h"; "z"; or "head.N", what the N-th layer of the head gives, its nonlinearity included.
 
     Raises:
-        UserError: the head has no such layer, or does not tell its layers.
+        UserError: there is no layer of this name, or the head has no such layer, or does not tell its layers.
     """
+    layers = list(getattr(head, "layers", []))
+    known = ["h", *(f"head.{one + 1}" for one in range(len(layers))), "z"]
     if layer == "h":
         return encoder
     if layer == "z":
         return nn.Sequential(encoder, head)
-    number, layers = int(layer.removeprefix("head.")), list(getattr(head, "layers", []))
+    if not re.fullmatch(LAYER, layer):
+        raise UserError(f"layer: there is no layer {layer!r}. Known: {', '.join(known)}.")
+    number = int(layer.removeprefix("head."))
     if number > len(layers):
-        known = ", ".join(["h", *(f"head.{one + 1}" for one in range(len(layers))), "z"])
-        raise UserError(f"layer: the head {type(head).__name__} has no layer {number}. Known: {known}.")
+        raise UserError(f"layer: the head {type(head).__name__} has no layer {number}. Known: {', '.join(known)}.")
     return nn.Sequential(encoder, *layers[:number])

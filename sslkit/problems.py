@@ -105,4 +105,6 @@ def _sentence(finding: Any, *, known: Sequence[str], owner: str) -> str:
         choices = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         near = did_you_mean(str(finding["input"]), choices)
         sentence = f"must be {context['expected']}{'.' + near if near else ''}"
+    elif kind == "value_error":
+        sentence = str(context["error"])
     return sentence

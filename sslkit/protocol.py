@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from sslkit import build
+from sslkit import build, signatures
+from sslkit.datasets.images import Metric
 from sslkit.recipe import Recipe
 from sslkit.sections import Part
 
 
-def protocol(recipe: Recipe, part: Part, *, layer: str, num_train: int, num_test: int) -> dict[str, Any]:
+def protocol(
+    recipe: Recipe, part: Part, *, digest: str, layer: str, num_train: int, num_test: int, metric: Metric
+) -> dict[str, Any]:
     """The protocol of an evaluation.
 
     Args:
-        recipe: of the run whose encoder is evaluated.
+        recipe: of the run whose encoder is evaluated, with what it is evaluated on.
         part: the evaluation as the recipe has it.
+        digest: of the recipe that was trained.
         layer: which output of the network is evaluated, such as `h`.
         num_train: training images, after `labels_per_class` or `labels_fraction`.
         num_test: test images.
+        metric: by which classifiers of these images are judged.
     """
     evaluation = build.component(part)
     section = part.to_dict()
@@ -29,13 +34,13 @@ def protocol(recipe: Recipe, part: Part, *, layer: str, num_train: int, num_test
         "evaluation": section.pop("name"),
         "law": getattr(evaluation, "protocol", ""),
         "features": layer,
-        **_settings(evaluation, num_train),
+        **_settings(evaluation, num_train, metric=metric),
         **section,
         "train_images": num_train,
         "test_images": num_test,
         "view": [one.to_dict() for one in recipe.evaluation_augmentations],
         "seed": recipe.train.seed,
-        "recipe": recipe.digest(),
+        "recipe": digest,
     }
 
 
@@ -52,7 +57,7 @@ def which_images(data: Part) -> dict[str, Any]:
     return {key: value for key, value in data.to_dict().items() if key not in ("workers", "download", "limit", "split")}
 
 
-def _settings(evaluation: Any, num_train: int) -> dict[str, Any]:
-    """What an evaluation derives from the number of training images: rates, epochs, steps."""
+def _settings(evaluation: Any, num_train: int, *, metric: Metric = "top1") -> dict[str, Any]:
+    """What an evaluation derives from its images: rates, epochs, steps, and by what it chooses."""
     tells = getattr(evaluation, "settings", None)
-    return dict(tells(num_train)) if tells else {}
+    return dict(tells(num_train, **signatures.declared(tells, {"metric": metric}))) if tells else {}

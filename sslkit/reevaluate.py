@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from sslkit import build
-from sslkit.datasets.stand_in import skipped
+from sslkit.datasets.stand_in import complaints_of, skipped
 from sslkit.errors import UserError
 from sslkit.evaluate import Evaluator
 from sslkit.progress import Reporter
@@ -35,12 +35,14 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
     if changed := [line for line in differing if not line.startswith(LOCATIONS)]:
         raise UserError("--set: evaluation can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
     with stop_request() as stop:
-        evaluator = Evaluator(recipe, partial(build.images, recipe), folder=folder, report=report, poll=stop.poll)
+        images = cache(partial(build.images, recipe))
+        evaluator = Evaluator(recipe, images, folder=folder, report=report, poll=stop.poll, digest=run.digest)
         evaluator.check_layers(run.head)
         results = evaluator.baselines(in_channels=run.transform.channels)
         results += evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=recipe.evaluate, online=run.online)
-    for line in skipped(split.images for split in evaluator.splits.values()):
+    seen = [split.images for split in evaluator.splits.values()]
+    for line in skipped(seen):
         report.say(line)
     before, finished = target.read_results()
-    target.write_results(merged(before, results), finished=finished)
+    target.write_results(merged(before, results), finished=finished, unreadable=complaints_of(seen))
     return results

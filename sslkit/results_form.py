@@ -25,15 +25,26 @@ def complaint_of(content: Any) -> str | None:
         return "finished is missing, or neither true nor false"
     if not isinstance(content.get("results"), list):
         return "results is missing, or no list"
+    if not _sentences(content.get("unreadable", [])):
+        return "unreadable is no list of sentences"
     for number, record in enumerate(content["results"]):
         if complaint := _lacking(record, _RECORD, f"results.{number}"):
             return complaint
-        protocol = record["protocol"]
-        if complaint := _lacking(protocol, _PROTOCOL, f"results.{number}.protocol"):
+        if complaint := _complaint_of_protocol(record["protocol"], f"results.{number}.protocol"):
             return complaint
-        if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in protocol["view"]):
-            return f"results.{number}.protocol.view is no list of operations with their names"
     return None
+
+
+def _complaint_of_protocol(protocol: Mapping[str, Any], place: str) -> str | None:
+    if complaint := _lacking(protocol, _PROTOCOL, place):
+        return complaint
+    if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in protocol["view"]):
+        return f"{place}.view is no list of operations with their names"
+    return None
+
+
+def _sentences(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(one, str) for one in found)
 
 
 def _lacking(record: Any, wanted: Mapping[str, Any], place: str) -> str | None:

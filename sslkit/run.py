@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sslkit import build, checkpoint, encoder, gradient, machine, micro_batches, schedule
 from sslkit.datasets.images import Images
-from sslkit.datasets.stand_in import skipped
+from sslkit.datasets.stand_in import complaints_of, skipped
 from sslkit.distributed.agreement import any_rank, led, refuse_differences, together
 from sslkit.distributed.batch_norm import with_global_norm, with_own_norm
 from sslkit.distributed.ranks import group, is_leader, num_ranks, rank
@@ -24,6 +24,7 @@ from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.journal import Journal
 from sslkit.loader import Batch, Loader, Plan
+from sslkit.online_check import require_classes
 from sslkit.progress import Reporter, reporter
 from sslkit.recipe import Recipe
 from sslkit.results import Result
@@ -116,21 +117,20 @@ class Run:
         images = build.training_images(recipe, opener)
         self.channels = images.channels
         self.facts = facts(recipe, len(images))
+        classes = require_classes(images, split) if recipe.train.online_probe else None
         if images.labels is None and build.needs_labels(recipe):
-            asks = "train.online_probe" if recipe.train.online_probe else f"loss: {recipe.loss.name!r}"
-            raise DataError(f"{asks} needs labels, and the split {split!r} has none.")
+            raise DataError(f"loss: {recipe.loss.name!r} needs labels, and the split {split!r} has none.")
         self.evaluator = Evaluator(recipe, opener, folder=folder.path, report=report, poll=stop.poll)
         plan = Plan(len(images), recipe.train.batch_size, recipe.train.seed)
         workers = machine.num_workers(recipe.data.options["workers"])
         views = [build.view(view) for view in recipe.views]
         self.loader = Loader(images, views, plan=plan, workers=workers, rank=rank(), num_ranks=num_ranks())
-        classes = build.num_classes(images)
         method = build.method(recipe, in_channels=images.channels, num_classes=classes)
         self.evaluator.check_layers(method.head)
         self.method: Any = with_global_norm(method.to(self.device))
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.start: int | None = None  # steps done already, once `restore` has looked
-        self.journal = Journal(folder, report=report)
+        self.journal = Journal(folder, report=report, evaluate=recipe.evaluate)
         self.sliced = recipe.train.slice_size < recipe.train.batch_size
         self.watch = Stopwatch(recipe.train.batch_size)
 
@@ -159,12 +159,16 @@ class Run:
             led(self._finish)
         finally:
             self.journal.close()
-            for line in skipped([self.loader.images, *(split.images for split in self.evaluator.splits.values())]):
+            for line in skipped(self._images()):
                 self.report.say(line)
 
     def _open_journal(self, start: int) -> None:
         self.journal.take_up(step=start, epoch=start / self.facts.steps_per_epoch)
         self.journal.open([build.component(part, folder=self.folder.path, step=start) for part in self.recipe.track])
+
+    def _images(self) -> list[Images]:
+        """All that is trained on and evaluated."""
+        return [self.loader.images, *(split.images for split in self.evaluator.splits.values())]
 
     def restore(self) -> int:
         """Put everything back as it was at the newest checkpoint, once; gives the steps done by then."""
@@ -268,8 +272,14 @@ class Run:
         epoch, inside = divmod(step, self.facts.steps_per_epoch)
         parts = self.evaluator.due(epoch)
         if parts and inside == 0 and step not in (0, self.facts.steps) and not led(lambda: self.journal.evaluated(epoch)):
-            led(lambda: self.journal.record(self._evaluated(epoch, parts), step=step, epoch=epoch))
+            led(lambda: self._record(epoch, parts))
             self.watch.restart()
+
+    def _record(self, epoch: int, parts: Sequence[Part], *, before: Sequence[Result] = (), finished: bool = False) -> None:
+        """Evaluate, and write down what was found."""
+        results = [*before, *self._evaluated(epoch, parts)]
+        step, unreadable = epoch * self.facts.steps_per_epoch, complaints_of(self._images())
+        self.journal.record(results, step=step, epoch=epoch, unreadable=unreadable, finished=finished)
 
     def _evaluated(self, epoch: int, parts: Sequence[Part]) -> list[Result]:
         f, g = (with_own_norm(copy.deepcopy(network)) for network in (self.method.backbone, self.method.head))
@@ -286,9 +296,7 @@ class Run:
         }
         encoder.save(self.folder.encoder, self.method.backbone, facts=facts)
         last = self.recipe.train.epochs
-        results = self.evaluator.baselines(in_channels=self.channels)
-        results += self._evaluated(last, self.recipe.evaluate)
-        self.journal.record(results, step=self.facts.steps, epoch=last, finished=True)
+        self._record(last, self.recipe.evaluate, before=self.evaluator.baselines(in_channels=self.channels), finished=True)
 
 
 def _refuse_ranks_without_images(recipe: Recipe) -> None:

@@ -8,8 +8,9 @@ from sslkit.datasets.joined import Joined
 from sslkit.datasets.subset import Subset, balanced, share
 from sslkit.embedding import Pair, Split
 from sslkit.errors import DataError
+from sslkit.evaluations.held_out import rows_to_hold_out
 
-HELD_OUT = 0.1  # of each class, where there is no validation split
+HELD_OUT = 0.1  # of the training images, where there is no validation split
 
 
 def labelled_rows(train: Split, *, labels_per_class: int | None, labels_fraction: float | None, seed: int) -> np.ndarray | None:
@@ -28,12 +29,17 @@ def labelled_rows(train: Split, *, labels_per_class: int | None, labels_fraction
 
 
 def for_selection(train: Split, validation: Split | None) -> Pair:
-    """Training and validation images; without a validation split a tenth of each class of the training images validates."""
+    """Training and validation images; without a validation split a tenth of each class of the training images validates.
+
+    A class of one image keeps it in training. Of images that may be of several classes a tenth of all validates.
+    """
     if validation is not None:
         return Pair(train, validation)
-    held_out = _held_out(train)
+    if train.images.labels is None:
+        raise DataError(f"the images of {train.name!r} have no labels, and settings are chosen by them.")
+    held_out = rows_to_hold_out(train.images.labels, HELD_OUT, seed=train.seed)
     rest = np.setdiff1d(np.arange(len(train.images)), held_out)
-    if len(rest) == 0:
+    if len(held_out) == 0:
         raise DataError(f"the split {train.name!r} has too few images for validation; name a split with `validation`.")
     return Pair(train.of(Subset(train.images, rest)), train.of(Subset(train.images, held_out)))
 
@@ -41,10 +47,3 @@ def for_selection(train: Split, validation: Split | None) -> Pair:
 def for_last_training(train: Split, validation: Split | None, test: Split) -> Pair:
     """All labelled images that are no test images, and the test images."""
     return Pair(train if validation is None else train.of(Joined(train.images, validation.images)), test)
-
-
-def _held_out(train: Split) -> np.ndarray:
-    labels = train.images.labels
-    if labels is None or labels.ndim > 1:
-        raise DataError(f"the images of {train.name!r} have not one label each; name a split with `validation`.")
-    return share(labels, HELD_OUT, seed=train.seed)

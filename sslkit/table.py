@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 _TITLES = {"pixels": "raw pixels", "untrained": "untrained", "trained": "trained"}
 _FOUR_DIGITS = 1e-3  # what is smaller would show fewer than two digits
@@ -23,21 +25,28 @@ _SHOWN_APART = (
 )  # in the caption, or not at all
 
 
-def results_table(results: Sequence[Mapping[str, Any]], *, title: str) -> Table:
-    """One row a number and protocol, one column an encoder; evaluations on the way are left out."""
+def results_table(results: Sequence[Mapping[str, Any]], *, title: str, unreadable: Sequence[str] = ()) -> Table:
+    """One group an evaluation: a row a number, a column an encoder, and under them their protocol.
+
+    Evaluations on the way are left out. The foot says how many images could not be read.
+    """
     last = max((result["epoch"] for result in results), default=0)
     final = [result for result in results if result["encoder"] != "trained" or result["epoch"] == last]
     encoders = [name for name in _TITLES if any(result["encoder"] == name for result in final)]
-    table = Table(title=title, caption=_caption(final, last=last), title_justify="left", caption_justify="left")
-    table.add_column("number")
-    table.add_column("protocol", overflow="fold")
+    caption = _caption(final, last=last, num_unreadable=len(unreadable))
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    table.add_column("number", overflow="fold")
     for name in encoders:
         table.add_column(_TITLES[name], justify="right", style="bold" if name == "trained" else "")
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    groups: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for result in final:
-        rows.setdefault((result["name"], protocol(result["protocol"])), {})[result["encoder"]] = _value(result)
-    for (name, described), values in rows.items():
-        table.add_row(name, described, *(values.get(one, "-") for one in encoders))
+        group = groups.setdefault((result["protocol"]["evaluation"], protocol(result["protocol"])), {})
+        group.setdefault(result["name"], {})[result["encoder"]] = _value(result)
+    for (_, described), rows in groups.items():
+        for name, values in rows.items():
+            table.add_row(name, *(values.get(one, "-") for one in encoders))
+        table.add_row(Padding(Text(described, style="dim"), (0, 0, 0, 2)))
+        table.add_section()
     return table
 
 
@@ -61,13 +70,14 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _caption(results: Sequence[Mapping[str, Any]], *, last: int) -> str:
+def _caption(results: Sequence[Mapping[str, Any]], *, last: int, num_unreadable: int) -> str:
+    skipped = f"; {num_unreadable} images could not be read, and others stood in for them" if num_unreadable else ""
     if not results:
-        return "no numbers"
+        return f"no numbers{skipped}"
     facts = results[0]["protocol"]
     view = ", ".join(operation(one) for one in facts["view"])
     origin = f"epoch {last}; seed {facts['seed']}; recipe {facts['recipe']}"
-    return f"features h, unless a layer is named; view {view}; {origin}"
+    return f"features h, unless a layer is named; view {view}; {origin}{skipped}"
 
 
 def operation(section: Mapping[str, Any]) -> str:

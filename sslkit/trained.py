@@ -9,8 +9,9 @@ from pathlib import Path
 from torch import nn
 
 from sslkit import build, checkpoint
+from sslkit.datasets.images import Images
 from sslkit.encoder import Transform, load_encoder
-from sslkit.errors import CheckpointError, UserError
+from sslkit.errors import CheckpointError, DataError, UserError
 from sslkit.folder import RunFolder
 from sslkit.origin import origin
 from sslkit.recipe import Recipe
@@ -19,13 +20,17 @@ from sslkit.toml_writer import inline
 
 @dataclass(frozen=True)
 class Trained:
-    """A run: `folder`; `recipe`, with overrides; `encoder` and `head` in eval mode; `transform`, its view; `online`."""
+    """A run: `folder`; `recipe`, with overrides; `encoder` and `head` in eval mode; `transform`, its view; `online`.
+
+    `digest` is that of the recipe which was trained, whatever the overrides say of images and views.
+    """
 
     folder: RunFolder
     recipe: Recipe
     encoder: nn.Module
     head: nn.Module
     transform: Transform
+    digest: str
     online: nn.Module | None = None
 
     @classmethod
@@ -50,7 +55,17 @@ class Trained:
             checkpoint.restore_weights(last, method)
         except CheckpointError as error:
             raise CheckpointError(f"{error}. {origin(folder)}") from error
-        return cls(target, recipe, trained, method.head.eval(), transform, getattr(method, "classifier", None))
+        digest = target.read_resolved().get("resolved", {}).get("recipe") or Recipe.load(target.resolved).digest()
+        return cls(target, recipe, trained, method.head.eval(), transform, str(digest), getattr(method, "classifier", None))
+
+    def check_channels(self, images: Images) -> None:
+        """Raise DataError if the encoder does not take images of so many channels."""
+        if images.channels != self.transform.channels:
+            other = inline({"name": "image_folder", "root": ".", "channels": self.transform.channels})
+            raise DataError(
+                f"has images of {images.channels} channel{'s' * (images.channels > 1)}, and the encoder takes "
+                f"{self.transform.channels}. A folder of images can be read so: --data '{other}'."
+            )
 
 
 def dataset(text: str) -> str:

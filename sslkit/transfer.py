@@ -11,8 +11,10 @@ from typing import Any, Literal, NamedTuple
 
 from sslkit import build, toml
 from sslkit.checkpoint import write
+from sslkit.datasets.images import Images, metric_of
+from sslkit.datasets.origins import num_shared
 from sslkit.datasets.stand_in import skipped
-from sslkit.errors import DataError, RunFolderError
+from sslkit.errors import DataError, RunFolderError, UnknownSplit
 from sslkit.evaluate import Evaluator
 from sslkit.progress import Reporter
 from sslkit.recipe import Recipe
@@ -23,6 +25,9 @@ from sslkit.trained import Trained, dataset
 
 Row = Literal["linear", "finetune", "random"]
 
+VALIDATION = "val"  # where a data set has it
+CROPS: dict[Row, float] = {"linear": 1.0, "finetune": 0.875, "random": 0.875}  # share of the shorter side that is seen
+
 
 class Plan(NamedTuple):
     """What is done on each data set (arXiv:2002.05709, appendix B.8).
@@ -32,7 +37,8 @@ class Plan(NamedTuple):
         steps: of each fine-tuning; from random weights twice as many.
         grid: learning rates, and weight decays beside 0, that are tried.
         train: the split that is learnt.
-        validation: the split on which settings are chosen; where a data set has none of the name, a tenth of each class.
+        validation: the split on which settings are chosen; by default `val`, and where there is none, or it shares images with
+            one of the others, a tenth of each class of `train`.
         test: the split that the numbers are from.
     """
 
@@ -40,12 +46,12 @@ class Plan(NamedTuple):
     steps: int = 20_000
     grid: int = 7
     train: str = "train"
-    validation: str = "val"
+    validation: str | None = None
     test: str = "test"
 
-    def sections(self, *, validation: bool) -> dict[Row, dict[str, Any]]:
-        """The evaluation of each row, as a recipe has it."""
-        splits = {"train": self.train, "test": self.test, **({"validation": self.validation} if validation else {})}
+    def sections(self, *, validation: str | None) -> dict[Row, dict[str, Any]]:
+        """The evaluation of each row, as a recipe has it; settings are chosen on a split, or on held-out images."""
+        splits = {"train": self.train, "test": self.test, **({"validation": validation} if validation else {})}
         grid = {"name": "finetune_grid", "num_lrs": self.grid, "num_weight_decays": self.grid, **splits}
         of_random = {"lrs": [1e-3, 1.0], "weight_decays": [1e-5, 10**-1.5], "baselines": ["untrained"]}
         found: dict[Row, dict[str, Any]] = {
@@ -68,7 +74,9 @@ class Column(NamedTuple):
 def transfer(folder: Path, data: Sequence[str], *, plan: Plan, report: Reporter) -> list[Column]:
     """Evaluate the encoder of a run on data sets, and keep all that was found in `transfer.json` of its folder.
 
-    Images are seen as in the paper: the shorter side resized to that of the encoder's view, and the centre cut out.
+    Images are seen as in the paper (arXiv:2002.05709, appendix B.8): for "linear" the shorter side is resized to that of the
+    encoder's view, 224 pixels there, and the centre cut out. Fine-tuned networks see test images as ImageNet's are seen: the
+    shorter side resized to 8/7 of it, 256 pixels there, and the centre of 224 cut out.
 
     Args:
         folder: a finished run.
@@ -77,7 +85,8 @@ def transfer(folder: Path, data: Sequence[str], *, plan: Plan, report: Reporter)
         report: where progress is shown.
 
     Raises:
-        DataError: a data set is not there, or has too few images or labels; what came before it is kept.
+        DataError: a data set is not there, or has too few images or labels, or images of another number of channels than the
+            encoder takes; what came before it is kept.
         RunFolderError: what earlier transfers left in `transfer.json` can't be read.
     """
     columns: list[Column] = []
@@ -117,25 +126,36 @@ def _keep(file: Path, column: Column, *, source: str) -> None:
 
 def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter, stop: StopRequest) -> Column:
     run = Trained.load(folder, [dataset(text)])
-    own = [part.to_dict() for part in run.recipe.evaluation_augmentations[1:]]  # what follows the crop, `normalize` perhaps
-    crop = {"name": "center_crop", "size": run.transform.view.size, "fraction": 1.0}
-    view = "evaluation_augmentations=" + inline([crop, *own])
     images = cache(partial(build.images, run.recipe))
-    validation = _has(images, plan.validation)
-    if not validation:
-        report.say(f"{name}: has no split {plan.validation!r}; a tenth of each class of {plan.train!r} validates")
+    _check_splits(images, plan)
+    run.check_channels(images(plan.train))
+    validation, why = (plan.validation, "") if plan.validation is not None else _usual_validation(images, plan)
+    if validation is None:
+        report.say(f"{name}: {why}; a tenth of each class of {plan.train!r} validates")
     sections = plan.sections(validation=validation)
-    overrides = [dataset(text), view, f"evaluate={inline(list(sections.values()))}"]
-    recipe = Recipe.load(run.folder.resolved, overrides)
-    evaluator = Evaluator(recipe, images, folder=folder / "transfer" / name, report=report, poll=stop.poll)
-    of_trained = [part for part in recipe.evaluate if not part.options["baselines"]]
-    results = evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=of_trained)
-    if "random" in sections:
+    place = folder / "transfer" / name
+    evaluators = []
+    for fraction in sorted({CROPS[row] for row in sections}, reverse=True):
+        asked = [section for row, section in sections.items() if CROPS[row] == fraction]
+        overrides = [dataset(text), _view(run, fraction), f"evaluate={inline(asked)}"]
+        recipe = Recipe.load(run.folder.resolved, overrides)
+        evaluators.append(Evaluator(recipe, images, folder=place, report=report, poll=stop.poll, digest=run.digest))
+    results: list[Result] = []
+    for evaluator in evaluators:
+        of_trained = [part for part in evaluator.recipe.evaluate if not part.options["baselines"]]
+        results += evaluator.trained(run.encoder, run.head, epoch=run.recipe.train.epochs, parts=of_trained)
         results += evaluator.baselines(in_channels=run.transform.channels)
-    for line in skipped(split.images for split in evaluator.splits.values()):
+    for line in skipped(split.images for evaluator in evaluators for split in evaluator.splits.values()):
         report.say(line)
-    metric = getattr(images(plan.train), "metric", "top1")
+    metric = metric_of(images(plan.train))
     return Column(name, metric, {row: _value(results, row, metric) for row in sections}, results)
+
+
+def _view(run: Trained, fraction: float) -> str:
+    """The evaluation view as an override: the paper's crop, and what follows the crop in the run's own, `normalize` perhaps."""
+    own = [part.to_dict() for part in run.recipe.evaluation_augmentations[1:]]
+    crop = {"name": "center_crop", "size": run.transform.view.size, "fraction": fraction}
+    return "evaluation_augmentations=" + inline([crop, *own])
 
 
 def _value(results: Sequence[Result], row: Row, metric: str) -> float:
@@ -147,12 +167,27 @@ def _value(results: Sequence[Result], row: Row, metric: str) -> float:
     return value
 
 
-def _has(images: Callable[[str], Any], split: str) -> bool:
+def _check_splits(images: Callable[[str], Images], plan: Plan) -> None:
+    """Open the splits that were asked for, so that a wrong name is said of the option that has it."""
+    for key in ("train", "validation", "test"):
+        name = getattr(plan, key)
+        try:
+            if name is not None:
+                images(name)
+        except UnknownSplit as error:
+            raise UnknownSplit(f"--{key} {name}: {error}") from error
+
+
+def _usual_validation(images: Callable[[str], Images], plan: Plan) -> tuple[str | None, str]:
+    """The split `val`, if it is there and shares no image with the two others; else why not."""
     try:
-        images(split)
-    except DataError:
-        return False
-    return True
+        found = images(VALIDATION)
+    except UnknownSplit:
+        return None, f"has no split {VALIDATION!r}"
+    for name in (plan.train, plan.test):
+        if name == VALIDATION or num_shared(images(name), found):
+            return None, f"the split {VALIDATION!r} shares images with {name!r}"
+    return VALIDATION, ""
 
 
 def _table(text: str) -> dict[str, Any]:

@@ -4,11 +4,14 @@ import pickle
 import tarfile
 import urllib.error
 import urllib.request
+from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torchvision
 
+from sslkit import draws
 from sslkit.datasets import registry
 from sslkit.datasets.cifar10 import CIFAR10
 from sslkit.datasets.cifar100 import CIFAR100
@@ -17,6 +20,8 @@ from sslkit.datasets.idx import read_idx
 from sslkit.datasets.image_folder import ImageFolder
 from sslkit.datasets.imagenet import ImageNet
 from sslkit.datasets.mnist import MNIST
+from sslkit.datasets.origins import num_shared
+from sslkit.datasets.partition import tenth
 from sslkit.datasets.stl10 import STL10
 from sslkit.errors import DataError
 
@@ -299,17 +304,83 @@ def test_stl10_without_labels(stl10):
     assert (len(unlabeled), len(both), len(STL10("test", root=root))) == (2, 6, 3)
 
 
+def test_which_images_splits_share(tmp_path, stl10, cifar10, cifar100):
+    put_mnist(tmp_path)
+    parts = {split: STL10(split, root=stl10[0]) for split in STL10.splits}
+    assert [num_shared(parts["train+unlabeled"], parts[split]) for split in STL10.splits] == [4, 0, 4, 0, 2, 6]
+    others = [dataset(split, root=tmp_path) for dataset in (CIFAR10, CIFAR100, MNIST) for split in ("train", "test")]
+    small = [*(parts[split] for split in ("train", "test", "unlabeled")), *others, FashionMNIST("test", root=tmp_path)]
+    assert all(len(np.unique(images.origins)) == len(images) for images in small)
+    assert all(num_shared(one, other) == 0 for one, other in combinations(small, 2))
+
+
+def put_many(root, monkeypatch, name):
+    """The training images of a dataset, forty of each class, in place of its files; a number in each tells them apart."""
+    labels, numbers = np.arange(400) % 10, np.arange(400, dtype=np.int64)
+    if name in ("mnist", "fashion_mnist"):
+        images = np.zeros((400, 28, 28, 1), np.uint8)
+        images[:, 0, 0, 0], images[:, 0, 1, 0] = numbers % 256, numbers // 256
+        monkeypatch.setattr(f"sslkit.datasets.{name}.load_idx", lambda split, *_, **__: (images, labels))
+        return
+    data = np.zeros((400, 32, 32, 3), np.uint8)
+    data[:, 0, 0, 0], data[:, 0, 1, 0] = numbers % 256, numbers // 256
+    found = SimpleNamespace(
+        data=data.transpose(0, 3, 1, 2) if name == "stl10" else data, labels=labels, targets=labels.tolist()
+    )
+    found.classes = [str(number) for number in range(10)]
+    monkeypatch.setattr(f"sslkit.datasets.{name}.found_or_fetched", lambda *_, **__: found)
+
+
+@pytest.mark.parametrize("dataset", [MNIST, FashionMNIST, CIFAR10, CIFAR100, STL10])
+def test_a_fixed_tenth_of_each_class_validates(tmp_path, monkeypatch, dataset):
+    [name] = [name for name, target in registry.builtins.items() if target.endswith(f":{dataset.__name__}")]
+    put_many(tmp_path, monkeypatch, name)
+    train, val, rest = (dataset(split, root=tmp_path) for split in ("train", "val", "train_without_val"))
+    assert (len(train), len(val), len(rest)) == (400, 40, 360)
+    assert np.bincount(val.labels).tolist() == [4] * 10
+    assert np.bincount(rest.labels).tolist() == [36] * 10
+    assert (num_shared(train, val), num_shared(train, rest), num_shared(val, rest)) == (40, 360, 0)
+
+    def numbers(images):
+        firsts = [images.read(row, 1)[0, :2, 0].astype(int) for row in range(len(images))]
+        return [low + 256 * high for low, high in firsts]
+
+    assert sorted([*numbers(val), *numbers(rest)]) == numbers(train) == list(range(400))
+    assert [number % 10 for number in numbers(val)] == val.labels.tolist()
+    assert numbers(val)[:5] == [7, 32, 35, 50, 57], "the same for everybody, for ever"
+    assert val.classes == train.classes
+    check_contract(val)
+
+
+def test_the_tenth_equals_its_rule():
+    labels = np.random.default_rng(0).integers(0, 7, 200)
+    order = draws.shuffled(200, "tenth")
+    expected = set()
+    for label in range(7):
+        own = [row for row in order.tolist() if labels[row] == label]
+        expected |= set(own[: int(np.floor(len(own) / 10 + 0.5))])
+    assert set(tenth("val", labels).tolist()) == expected
+    assert set(tenth("train_without_val", labels).tolist()) == set(range(200)) - expected
+    assert tenth("train", labels).tolist() == list(range(200))
+    assert tenth("val", np.arange(60) % 3).tolist() == [7, 35, 36, 46, 50, 57]
+
+
 # All of them
 
 
 @pytest.mark.parametrize(
     ("name", "dataset", "asked", "rest"),
     [
-        ("mnist", MNIST, "tset", " Did you mean 'test'? It has: test, train."),
-        ("fashion_mnist", FashionMNIST, "val", " It has: test, train."),
-        ("cifar10", CIFAR10, "trian", " Did you mean 'train'? It has: test, train."),
-        ("cifar100", CIFAR100, "val", " It has: test, train."),
-        ("stl10", STL10, "unlabelled", " Did you mean 'unlabeled'? It has: test, train, train+unlabeled, unlabeled."),
+        ("mnist", MNIST, "tset", " Did you mean 'test'? It has: test, train, train_without_val, val."),
+        ("fashion_mnist", FashionMNIST, "xyz", " It has: test, train, train_without_val, val."),
+        ("cifar10", CIFAR10, "trian", " Did you mean 'train'? It has: test, train, train_without_val, val."),
+        ("cifar100", CIFAR100, "xyz", " It has: test, train, train_without_val, val."),
+        (
+            "stl10",
+            STL10,
+            "unlabelled",
+            " Did you mean 'unlabeled'? It has: test, train, train+unlabeled, train_without_val, unlabeled, val.",
+        ),
         ("imagenet", ImageNet, "vla", " Did you mean 'val'? It has: train, val."),
     ],
 )

@@ -6,12 +6,14 @@ import shutil
 from functools import partial
 from typing import ClassVar
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
 from safetensors.numpy import load_file
 from small import TEXT, recipe_file, sslkit
+from torch import nn
 
 from sslkit import build, checkpoint, draws
 from sslkit.datasets.shapes import Shapes
@@ -71,6 +73,37 @@ def test_the_table_tells_layers_apart_and_shows_the_spread(run, tmp_path):
     rows = [line for line in done.stdout.splitlines() if "linear_cached_top1" in line]
     assert len(rows) == 3
     assert sum("+-" in line for line in rows) == 1
+
+
+def number_of(evaluation, name, value, *, encoder="trained", **settings):
+    facts = {"evaluation": evaluation, "law": "a law", "features": "h", "train": "train", "test": "test", "train_images": 60}
+    protocol = {**facts, "test_images": 15, "view": [], "seed": 0, "recipe": "f00", **settings}
+    return {"encoder": encoder, "name": name, "value": value, "epoch": 0 if encoder == "pixels" else 3, "protocol": protocol}
+
+
+def test_the_protocol_stands_once_under_the_numbers_of_an_evaluation():
+    found = [
+        number_of("knn", "knn_top1", 0.25, encoder="pixels", k=[5]),
+        number_of("linear", "linear_top1", 0.5, epochs=90),
+        number_of("linear", "linear_top5", 0.75, epochs=90),
+        number_of("linear", "linear_top1", 0.375, epochs=10),
+        number_of("knn", "knn_top1", 0.625, k=[5]),
+        number_of("knn", "knn_top1", 0.125, k=[5]) | {"epoch": 1},
+    ]
+    said = io.StringIO()
+    Console(file=said, width=100).print(results_table(found, title="four"))
+    lines = [line.strip("│├┤ \n").split() for line in said.getvalue().splitlines() if line.startswith(("│", "├"))]
+    rows = [" ".join(word.strip("│") for word in line).split() for line in lines if line and not set(line[0]) <= set("─┼")]
+    images = ["train", "60", "->", "test", "15"]
+    assert rows == [
+        ["knn_top1", "0.2500", "0.6250"],
+        ["a", "law;", "k", "[5];", *images],
+        ["linear_top1", "-", "0.5000"],
+        ["linear_top5", "-", "0.7500"],
+        ["a", "law;", "epochs", "90;", *images],
+        ["linear_top1", "-", "0.3750"],
+        ["a", "law;", "epochs", "10;", *images],
+    ]
 
 
 def test_each_layer_has_its_features_and_they_are_kept(run):
@@ -184,6 +217,30 @@ def test_pictures_lie_where_they_belong_and_show_the_images_of_the_rows(tmp_path
                 assert np.array_equal(read(row), whole[name].read(index))
 
 
+def test_a_second_section_of_a_name_does_not_draw_over_the_first(tmp_path):
+    drawn = [
+        'k = 1\nbaselines = ["pixels"]',
+        "k = 2",
+        'k = 3\nlayer = "z"\nbaselines = ["pixels", "untrained"]',
+        "k = 2",
+        'layer = "z"',
+    ]
+    sections = "".join(f'[[evaluate]]\nname = "neighbours_picture"\nnum_queries = 2\n{one}\n' for one in drawn)
+    recipe = Recipe.parse(TEXT[: TEXT.index("[[evaluate]]")] + sections)
+    report = Lines(Console(file=io.StringIO()))
+    evaluator = Evaluator(recipe, partial(build.images, recipe), folder=tmp_path, report=report, poll=lambda: None)
+    method = build.method(recipe, in_channels=3)
+    evaluator.baselines(in_channels=3)
+    evaluator.trained(method.backbone, method.head, epoch=3, parts=recipe.evaluate)
+    names = ["", "neighbours_picture-2/", "z/", "neighbours_picture-3/", "z/neighbours_picture-2/"]
+    names += ["pixels/", "pixels/neighbours_picture-2/", "untrained/z/"]
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png")} == {f"{name}neighbours.png" for name in names}
+    widths = [cv2.imread(str(tmp_path / name / "neighbours.png")).shape[1] for name in names[:4]]
+    assert widths[0] < widths[1] < widths[2]
+    evaluator.trained(method.backbone, method.head, epoch=3, parts=[recipe.evaluate[3]])
+    assert len(list(tmp_path.rglob("*.png"))) == 8, "the same place whatever else is due"
+
+
 def test_a_recipe_that_only_draws(tmp_path):
     text = TEXT[: TEXT.index("[[evaluate]]")] + PICTURES[: PICTURES.rindex("[[evaluate]]")] + "every_epochs = 2"
     done = sslkit("run", recipe_file(tmp_path, text), cwd=tmp_path)
@@ -199,6 +256,28 @@ CHOOSING = """
 name = "{name}"
 validation = "{validation}"
 """
+
+
+class Uneven(Shapes):
+    """Two classes, the first twice as large; judged as some data sets of the paper are."""
+
+    metric = "mean_per_class"
+
+    def __init__(self, split):
+        super().__init__(split, num_images=120, size=12)
+        self.labels = (self.labels % 3 == 2).astype(np.int64)
+
+
+@pytest.mark.parametrize(
+    ("images", "metric"), [(Uneven, "mean_per_class"), (lambda split: Shapes(split, num_images=60, size=12), "top1")]
+)
+def test_settings_are_chosen_by_the_metric_of_the_dataset(tmp_path, images, metric):
+    text = TEXT[: TEXT.index("[[evaluate]]")] + CHOOSING.format(name="logistic", validation="val") + "num_l2 = 3"
+    report = Lines(Console(file=io.StringIO()))
+    evaluator = Evaluator(Recipe.parse(text), images, folder=tmp_path, report=report, poll=lambda: None)
+    found = evaluator.trained(nn.Flatten(), nn.Identity(), epoch=1, parts=evaluator.recipe.evaluate)
+    assert f"logistic_validation_{metric}" in {one["name"] for one in found}
+    assert {one["protocol"]["chosen_by"] for one in found} == {metric}
 
 
 class Unlabelled(Shapes):
@@ -233,7 +312,7 @@ def unlabelled(images):
 @pytest.mark.parametrize(
     ("validation", "change", "says"),
     [
-        ("vall", None, "has no split 'vall'. Did you mean 'val'?"),
+        ("vall", None, "): validation: dataset 'shapes' has no split 'vall'. Did you mean 'val'? It has: test, train, val."),
         ("train", None, "can't choose on the split 'train', which it learns from"),
         ("test", None, "can't choose on the split 'test', which it is tested on"),
         ("val", unlabelled, "the split 'val' has no labels"),
@@ -247,7 +326,7 @@ def unlabelled(images):
 def test_what_is_wrong_with_a_validation_split_shows_before_any_training(tmp_path, name, validation, change, says):
     text = TEXT[: TEXT.index("[[evaluate]]")] + CHOOSING.format(name=name, validation=validation)
     report = Lines(Console(file=io.StringIO()))
-    with pytest.raises(DataError, match="evaluate") as caught:
+    with pytest.raises(DataError, match=rf"^evaluate\.0 \({name}\): ") as caught:
         Evaluator(Recipe.parse(text), opened(change), folder=tmp_path, report=report, poll=lambda: None)
     assert says in str(caught.value)
 
@@ -323,6 +402,21 @@ class TestEmbed:
         assert features.labels.tolist() == kept.labels.tolist()
         assert (facts["layer"], facts["split"], facts["encoder"]) == (layer, "test", str(run))
 
+    def test_the_file_notes_what_was_done(self, run, tmp_path):
+        seen = {}
+        data = '{ name = "shapes", num_images = 28, size = 12 }'
+        view = "evaluation_augmentations.0.fraction=0.5"
+        for name, more in {"own": [], "view": ["--set", view], "data": ["--data", data]}.items():
+            sslkit("embed", run, "-o", f"{name}.safetensors", *more, cwd=tmp_path)
+            seen[name] = read_features(tmp_path / f"{name}.safetensors")
+        trained = {one["protocol"]["recipe"] for one in results(run)}
+        assert {facts["recipe"] for _, facts in seen.values()} == trained
+        assert [facts["view"][0]["fraction"] for _, facts in seen.values()] == [1.0, 0.5, 1.0]
+        assert [facts["data"]["num_images"] for _, facts in seen.values()] == [60, 60, 28]
+        (own, _), (view, _), (data, _) = seen.values()
+        assert not np.array_equal(own.h, view.h), "the view that is noted is the one that was used"
+        assert len(data.h) == 7
+
     def test_other_images(self, run, tmp_path):
         random = np.random.default_rng(0)
         for number in range(3):
@@ -345,6 +439,8 @@ class TestEmbed:
             (["--data", "nowhere"], "--data nowhere: there is no such folder."),
             (["--data", '{ name = "shapse" }'], "Did you mean 'shapes'?"),
             (["--split", "vall"], "vall"),
+            (["--data", '{ name = "shapes", channels = 1 }'], "--data: has images of 1 channel, and the encoder takes 3."),
+            (["--set", "train.epochs=7"], "--set: embedding can't change what was trained:\n  train.epochs: 3 -> 7"),
         ],
     )
     def test_what_is_wrong(self, run, tmp_path, arguments, message):

@@ -15,10 +15,13 @@ from sslkit.datasets.joined import Joined
 from sslkit.datasets.shapes import Shapes
 from sslkit.embedding import Split
 from sslkit.errors import DataError, NonFiniteError, UserError
+from sslkit.evaluations.accuracy import Guesses
 from sslkit.evaluations.classifier import ClassifierTraining
+from sslkit.evaluations.features import LabelledPair
 from sslkit.evaluations.finetune import FineTune
 from sslkit.evaluations.finetune_grid import FineTuneGrid
 from sslkit.evaluations.rules import Rule, bit_hyperrule
+from sslkit.evaluations.targets import Guessed
 from sslkit.selection import for_last_training, for_selection
 from sslkit.views import View
 
@@ -141,6 +144,25 @@ class TestGrid:
         alone = FineTune(epochs=2, base_lr=1.0)  # another training, but as able
         assert found["finetune_grid_top1"] == pytest.approx(tops(alone(convolutional(), final, 0))[0][1], abs=0.2)
 
+    def test_the_pair_is_chosen_by_the_metric_of_the_dataset(self, monkeypatch):
+        """A low rate gets the large class right, a high one all small classes; the answers are made up."""
+        answers = {0.01: [0, 0, 0, 0, 0, 0], 0.1: [1, 0, 0, 1, 1, 2], 1.0: [1, 1, 1, 1, 1, 1]}
+        images = FakeImages(n=6, m=6)
+        images.test_labels = np.array([0, 0, 0, 0, 1, 2])
+
+        def trained(_, images, *, rule, **__):
+            first = np.array(answers[round(rule.base_lr, 3)])
+            labels = LabelledPair(images.train_labels, images.test_labels, 3)
+            return Guessed(Guesses((first != images.test_labels).astype(np.int64), first), labels)
+
+        monkeypatch.setattr("sslkit.evaluations.finetune_grid.fine_tuned", trained)
+        grid = FineTuneGrid(**self.parameters, num_weight_decays=0)
+        for metric, lr, value in (("top1", 0.01, 4 / 6), ("mean_per_class", 0.1, (2 / 4 + 1 + 1) / 3)):
+            found = dict(grid(convolutional(), images, images, 0, metric))
+            assert found["finetune_grid_lr"] == pytest.approx(lr)
+            assert found[f"finetune_grid_validation_{metric}"] == pytest.approx(value)
+            assert grid.settings(6, metric) == {"chosen_by": metric}
+
     def test_a_training_that_diverges_is_not_taken(self):
         images = FakeImages(n=40, m=30)
         grid = FineTuneGrid(**{**self.parameters, "lrs": (0.1, 1e30), "num_lrs": 2}, num_weight_decays=0)
@@ -174,6 +196,18 @@ def test_images_for_choosing_are_held_out_or_a_split_of_their_own():
     sizes = np.bincount(images.labels)
     assert np.bincount(chosen.test_labels).tolist() == [max(1, round(0.1 * size)) for size in sizes]
     assert len(chosen.train_labels) + len(chosen.test_labels) == 60
+    images.labels = np.where(np.arange(60) == 7, 9, images.labels % 3)  # a class of one image
+    alone = for_selection(train, None)
+    assert (alone.train_labels == 9).sum() == 1, "what is not learnt could not be chosen for"
+    assert 9 not in alone.test_labels
+    assert np.bincount(alone.test_labels).tolist() == [round(0.1 * size) for size in np.bincount(images.labels)[:3]]
+    images.labels = np.arange(60)
+    with pytest.raises(DataError, match="the split 'train' has too few images for validation; name a split"):
+        for_selection(train, None)
+    images.labels = np.eye(3, dtype=np.int64)[np.arange(60) % 3]
+    several = for_selection(train, None)
+    assert (len(several.train_labels), len(several.test_labels)) == (54, 6)
+    images.labels = np.arange(60) % 10
     assert for_last_training(train, None, test).train is train
     chosen = for_selection(train, test)
     assert (chosen.train, chosen.test) == (train, test)

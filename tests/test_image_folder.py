@@ -1,5 +1,6 @@
 import contextlib
 import io
+import json
 import os
 import pickle
 import socket
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from small import TEXT, recipe_file, sslkit
 
 from sslkit.augmentations.random_resized_crop import RandomResizedCrop
 from sslkit.datasets import registry
@@ -520,6 +522,32 @@ def test_views_without_what_can_t_be_read(broken, workers):
     right = Loader(held_in_memory, [View([RandomResizedCrop(size=30)])], plan=Plan(6, 3))
     assert all(np.array_equal(found, batch.views[0]) for found, batch in zip(views, right.batches(0, 4), strict=True))
     assert set(images.unreadable) == {0, 5}
+
+
+def test_what_was_skipped_stands_beside_the_results(broken):
+    """Two of six training images; the test images are all whole but one, which evaluation alone sees."""
+    for number in range(4):
+        put(broken / f"test/{'ab'[number % 2]}/{number}.jpg")
+    (broken / "test/a/0.jpg").write_bytes(JPEG[:-100])
+    text = TEXT[: TEXT.index("[data]")] + TEXT[TEXT.index("[train]") :].replace("k = 3", "k = 1").replace(
+        "batch_size = 16", "batch_size = 4"
+    )
+    section = f'[data]\nname = "image_folder"\nroot = "{broken}"\nmemory_gib = 0.0\non_unreadable = "skip"\n\n'
+    recipe = recipe_file(
+        broken, text.replace("[train]", section + "[train]").replace('baselines = ["pixels", "untrained"]', "")
+    )
+    done = sslkit("run", recipe, "-o", "run", cwd=broken)
+    foot = "3 images could not be read, and others stood in for them"
+    assert foot in " ".join(done.stdout.split())
+    content = json.loads((broken / "run/results.json").read_text())
+    assert [sentence.split("'")[1] for sentence in content["unreadable"]] == [
+        str(broken / name) for name in ("test/a/0.jpg", "train/a/0.jpg", "train/b/2.jpg")
+    ]
+    for name in ("train/a/0.jpg", "train/b/2.jpg"):
+        put(broken / name)
+    evaluated = sslkit("eval", "run", cwd=broken)
+    assert foot in " ".join(evaluated.stdout.split()), "they were skipped in training all the same"
+    assert json.loads((broken / "run/results.json").read_text())["unreadable"] == content["unreadable"]
 
 
 # ImageNet

@@ -15,10 +15,11 @@ from sslkit.draws import shuffled
 from sslkit.embedding import Pair, Split
 from sslkit.errors import DataError, NonFiniteError, UserError
 from sslkit.evaluations import registry
+from sslkit.evaluations.classifier import ClassifierTraining
 from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.linear import LinearProbe
 from sslkit.evaluations.linear_cached import LinearProbeCached, _embedded
-from sslkit.evaluations.rules import LINEAR
+from sslkit.evaluations.rules import LINEAR, Rule
 from sslkit.loader import Loader, Plan
 from sslkit.views import View
 
@@ -245,3 +246,76 @@ def test_an_encoder_that_gives_nan():
     encoder[0].bias.data[0] = math.nan
     with pytest.raises(NonFiniteError, match="linear: the loss of the classifier is nan at its step 0"):
         LinearProbe(epochs=1)(encoder, FakeImages())
+
+
+class TestATailOfOneImage:
+    """A batch norm needs two values a channel; nothing else does."""
+
+    def fitted(self, n, encoder=None, **rule):
+        """A classifier, and how many images each of its steps saw."""
+        seen = []
+
+        class Watched(ClassifierTraining):
+            def _loss(self, network, x, labels, **more):
+                seen.append(len(x))
+                return super()._loss(network, x, labels, **more)
+
+        images = FakeImages(n=n)
+        training = Watched("linear", Rule(base_lr=0.5, batch_size=4, **{"epochs": 3, **rule}))
+
+        def batches(epoch, batch_size):
+            for x, labels in images.train_batches(epoch, batch_size):
+                yield (x if encoder else x.flatten(1)), labels
+
+        return training.fit(batches, num_images=n, num_classes=3, encoder=encoder), seen
+
+    def test_is_left_out_where_a_batch_norm_could_not_learn(self):
+        network, seen = self.fitted(9, normalize=True)
+        assert seen == [4, 4] * 3, "and the learning rate falls over these six steps"
+        assert network.norm.num_batches_tracked == 6, "trying a single image moved nothing"
+        assert self.fitted(9, normalize=True, steps=5, epochs=0)[1] == [4] * 5
+
+    def test_equals_a_training_without_that_image(self):
+        """In one epoch the order is the same, so the last image of the nine might as well not be there."""
+        order = shuffled(9, 0, "linear", 0)
+        images = FakeImages(n=9)
+        x, labels = torch.from_numpy(images.train[order]).flatten(1), torch.from_numpy(images.train_labels[order])
+        rule = Rule(epochs=1, base_lr=0.5, batch_size=4, normalize=True)
+        eight = ClassifierTraining("linear", rule).fit(
+            lambda *_: iter([(x[:4], labels[:4]), (x[4:8], labels[4:8])]), num_images=8, num_classes=3
+        )
+        nine, _ = self.fitted(9, normalize=True, epochs=1)
+        for name, tensor in nine.state_dict().items():
+            assert torch.equal(tensor, eight.state_dict()[name]), name
+
+    @pytest.mark.parametrize("n", [8, 10, 11])
+    def test_no_other_tail_is_left_out(self, n):
+        assert self.fitted(n, normalize=True)[1] == [4, 4, *([n - 8] if n > 8 else [])] * 3
+
+    def test_what_can_learn_from_one_image_does(self):
+        assert self.fitted(9)[1] == [4, 4, 1] * 3
+        assert self.fitted(9, encoder=convolutional())[1] == [4, 4, 1] * 3, "this batch norm sees four values a channel"
+
+    def test_an_encoder_with_one_value_a_channel(self):
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(48, 5), nn.BatchNorm1d(5))
+        assert self.fitted(9, encoder=encoder)[1] == [4, 4] * 3
+
+    def test_noise_is_not_drawn_for_trying(self):
+        encoder = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(48, 5), nn.BatchNorm1d(5))
+        found = []
+        for n in (8, 9):
+            torch.manual_seed(3)
+            self.fitted(n, encoder=encoder.train(), epochs=1)
+            found.append(torch.rand(1).item())
+        assert found[0] == found[1]
+
+    def test_one_image_alone_is_refused(self):
+        for rule in ({"batch_size": 4}, {"batch_size": 1}):
+            training = ClassifierTraining("linear", Rule(epochs=1, base_lr=0.5, normalize=True, **rule))
+            with pytest.raises(DataError, match="linear: a batch norm can't learn from one image at a time"):
+                training.fit(lambda *_: iter([(torch.zeros(1, 2), torch.zeros(1).long())]), num_images=1, num_classes=2)
+
+    def test_of_the_evaluations(self):
+        train, test = clusters(0, 257), clusters(1, 9, split="test")
+        probe = LinearProbeCached(protocol="vissl", epochs=2)
+        assert 0 <= dict(tops(probe(train, test, 0)))["linear_cached_top1"] <= 1

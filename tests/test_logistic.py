@@ -10,8 +10,8 @@ from sslkit.errors import DataError, UserError
 from sslkit.evaluations import logistic, registry
 from sslkit.evaluations.average_precision import average_precision
 from sslkit.evaluations.features import Features
+from sslkit.evaluations.held_out import rows_to_hold_out
 from sslkit.evaluations.logistic import LogisticProbe
-from sslkit.evaluations.one_label import OneLabel
 
 FEW = {"num_l2": 9, "l2": (1e-5, 1e3)}
 L2S = np.geomspace(1e3, 1e-5, 9)
@@ -100,6 +100,32 @@ def test_several_labels_equal_a_search_class_by_class():
     }
 
 
+def test_l2_is_chosen_by_the_metric_of_the_dataset():
+    """Nine images in ten are of one class, so the two metrics disagree on what is best."""
+    differ = 0
+    for seed in range(6):
+        train, validation = (learnable(seed + number, 1500, d=5) for number in (0, 100))
+        train, validation = (
+            part.rows(np.flatnonzero((part.labels == 0) | (np.arange(1500) % 9 == 0))) for part in (train, validation)
+        )
+        validation = features(validation.h, validation.labels, split="val")
+        test = features(validation.h, validation.labels, split="test")
+        chosen = []
+        for metric in ("top1", "mean_per_class"):
+            found = LogisticProbe(**FEW)(train, test, validation, 0, metric)
+            values = []
+            for l2 in L2S:
+                right = scikit_learn(train.h, train.labels, l2).predict(validation.h) == validation.labels
+                each = [right[validation.labels == c].mean() for c in range(3)]
+                values.append(right.mean() if metric == "top1" else np.mean(each))
+            np.testing.assert_allclose(arrays(found)["logistic_path_validation"], values, atol=2e-3)
+            assert numbers(found)[f"logistic_validation_{metric}"] == arrays(found)["logistic_path_validation"].max()
+            chosen.append(numbers(found)["logistic_l2"])
+        differ += chosen[0] != chosen[1]
+    assert differ > 2
+    assert LogisticProbe().settings(1, "mean_per_class") == {"chosen_by": "mean_per_class"}
+
+
 def test_by_hand():
     """Points on either side of 0 are told apart whatever l2 is, so the largest is taken."""
     train, validation = features([[1], [-1], [2], [-2]], [0, 1, 0, 1]), features([[1], [-1]], [0, 1], split="val")
@@ -184,7 +210,7 @@ def test_features_may_be_read_only():
 
 def test_the_only_image_of_a_class_is_not_held_out():
     train = features(learnable(0, 31, d=60).h, [0] * 15 + [1] * 15 + [2])
-    rows = OneLabel(train, train).held_out(train, 0.1, seed=0)
+    rows = rows_to_hold_out(train.labels, 0.1, seed=0)
     assert 30 in share(train.labels, 0.1, seed=0)
     assert sorted(train.labels[rows]) == [0, 0, 1, 1]
     found = LogisticProbe(**FEW)(train, learnable(1, 20, d=60, split="test"), None, 0)
@@ -254,10 +280,11 @@ def test_one_class_only():
 def test_several_labels_that_do_not_fit():
     train, test = several(0, 30), several(1, 10, split="test")
     for wrong in (features(test.h, test.labels[:, :2], split="test"), learnable(1, 10, split="test")):
-        with pytest.raises(DataError, match="the splits 'train' and 'test' have different classes"):
+        with pytest.raises(DataError, match="the split 'train' and the split 'test' have different classes"):
             LogisticProbe()(train, wrong, None, 0)
+    named = features(train.h, train.labels, classes=("a", "b", "c", "e"))
     with pytest.raises(DataError, match="the splits 'train' and 'test' have different classes"):
-        LogisticProbe()(train, features(test.h, test.labels, split="test", classes=("a", "b", "c", "d")), None, 0)
+        LogisticProbe()(named, features(test.h, test.labels, split="test", classes=("a", "b", "c", "d")), None, 0)
     with pytest.raises(DataError, match="the split 'train' has labels from -1 to 2; where an image may be of several classes"):
         LogisticProbe()(features(train.h, np.where(train.labels == 1, 2, train.labels)), test, None, 0)
     with pytest.raises(DataError, match="an image of the split 'test' may be of several classes"):

@@ -1,22 +1,33 @@
 """The probe that learns beside the pretraining: it changes nothing, it learns, and it is resumed like all else."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from small import STEPS, TEXT, recipe_file, sslkit
 from torch import nn
 from torch.nn import functional as F
 
 from sslkit import checkpoint
+from sslkit.datasets.joined import Joined
+from sslkit.datasets.shapes import Shapes
 from sslkit.errors import DataError
+from sslkit.evaluate import Evaluator
+from sslkit.folder import RunFolder
 from sslkit.losses.nt_xent import NTXent
 from sslkit.methods.siamese import Siamese
 from sslkit.online_probe import OnlineProbe
+from sslkit.progress import Lines
+from sslkit.recipe import Recipe
+from sslkit.run import Run
+from sslkit.signals import StopRequest
 
 ONLINE = TEXT.replace("log_every = 1", "log_every = 1\nonline_probe = true") + '\n[[evaluate]]\nname = "linear_online"\n'
 
@@ -82,6 +93,92 @@ def test_resumed_it_is_as_if_never_stopped(runs):
 def test_what_can_not_be(tmp_path, text, message):
     assert message in sslkit("run", recipe_file(tmp_path, text), cwd=tmp_path, check=2).stderr
     assert not (tmp_path / "runs").exists()
+
+
+ALONE = ONLINE[: ONLINE.index("[[evaluate]]")] + ONLINE[ONLINE.rindex("[[evaluate]]") :]
+
+
+def changed(split, change):
+    """The small recipe's images, one split of them changed."""
+
+    def images(name):
+        found = Shapes(name, num_images=60, size=12)
+        if name == split:
+            change(found)
+        return found
+
+    return images
+
+
+def fewer(images):
+    images.labels, images.classes = images.labels % 3, ("a", "b", "c")
+
+
+def nameless(images):
+    images.labels, images.classes = images.labels + 3, None
+
+
+def several(images):
+    images.labels = np.eye(10, dtype=np.int64)[images.labels]
+
+
+def unknown(images):
+    images.labels = images.labels - 1
+
+
+@pytest.mark.parametrize(
+    ("split", "change", "message"),
+    [
+        (
+            "test",
+            fewer,
+            "evaluate.0 (linear_online): the classifier beside the pretraining learns 10 classes, those of 'train' (arrow, crescent, "
+            "cross, disc, ell, ...), and the split 'test' has 3 (a, b, c). Evaluate it on splits with the same classes.",
+        ),
+        (
+            "test",
+            nameless,
+            "learns 10 classes, those of 'train' (arrow, crescent, cross, disc, ell, ...), and the split 'test' has 13.",
+        ),
+        ("train", several, "train.online_probe needs one label an image, and not all images of the split 'train' have one."),
+        ("train", unknown, "train.online_probe needs one label an image, and not all images of the split 'train' have one."),
+        (
+            "train",
+            lambda images: setattr(images, "labels", None),
+            "train.online_probe needs labels, and the split 'train' has none.",
+        ),
+    ],
+)
+def test_other_classes_than_it_learns_show_before_any_training(tmp_path, split, change, message):
+    class Unlabelled(Shapes):
+        def __len__(self):
+            return 60
+
+    def opened(name):
+        found = changed(split, change)(name)
+        if found.labels is None:
+            found.__class__ = Unlabelled
+        return found
+
+    report = Lines(Console(file=io.StringIO()))
+    with pytest.raises(DataError) as caught:
+        Run(Recipe.parse(ALONE), RunFolder(tmp_path / "run"), report=report, stop=StopRequest(), open_images=opened)
+    assert message in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_it_learns_from_can_not_judge_it(tmp_path):
+    def images(name):
+        return (
+            Joined(*(Shapes(one, num_images=60, size=12) for one in ("train", "test")))
+            if name == "all"
+            else Shapes(name, num_images=60, size=12)
+        )
+
+    recipe = Recipe.parse(ALONE.replace("[data]", '[data]\nsplit = "all"'))
+    report = Lines(Console(file=io.StringIO()))
+    with pytest.raises(DataError, match="'all' .75 images. and 'test' .15. share 15 images"):
+        Evaluator(recipe, images, folder=tmp_path, report=report, poll=lambda: None)
 
 
 def method(num_views=2):

@@ -127,6 +127,7 @@ RESULTS = {
         **content,
         "results": [{**one, "protocol": without("view")(one["protocol"])} for one in content["results"]],
     },
+    "unreadable as a number": lambda content: {**content, "unreadable": 3},
     "view by name": lambda content: {
         **content,
         "results": [{**one, "protocol": {**one["protocol"], "view": ["crop"]}} for one in content["results"]],

@@ -79,3 +79,8 @@ def test_gray_images_are_not_asked_for_their_colour():
     with pytest.raises(DataError, match="leave grayscale out of its transforms"):
         TransformProbe()(nn.Flatten().eval(), images, 0)
     assert dict(TransformProbe(transforms=("sobel",), epochs=2)(nn.Flatten().eval(), images, 0))["sobel_top1"] > 0.4
+
+
+def test_a_last_batch_of_one_image():
+    found = dict(TransformProbe(transforms=("rotation",), hidden_dim=8, epochs=2)(nn.Flatten().eval(), Corners(n=257), 0))
+    assert 0 <= found["rotation_top1"] <= 1

@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 from small import TEXT, recipe_file, sslkit
 
-from sslkit.errors import RunFolderError
+from sslkit.datasets.joined import Joined
+from sslkit.datasets.shapes import Shapes
+from sslkit.errors import DataError, RunFolderError, UnknownSplit
 from sslkit.table import transfer_table
-from sslkit.transfer import Column, Plan, _keep, _names
+from sslkit.transfer import Column, Plan, _keep, _names, _usual_validation
 
 
 def photos(folder, *, splits, num_classes=3, each=8):
@@ -51,7 +53,28 @@ def test_linear_on_two_data_sets_with_and_without_a_validation_split(run, tmp_pa
         {"name": "center_crop", "p": 1.0, "size": 12, "fraction": 1.0, "interpolation": "bicubic"}
     ]  # fmt: skip
     assert protocol["validation"] == "val"
+    trained = {one["protocol"]["recipe"] for one in json.loads((run / "results.json").read_text())["results"]}
+    assert {one["protocol"]["recipe"] for one in (*whole["results"], *short["results"])} == trained
     assert "validation" not in short["results"][0]["protocol"]
+
+
+def test_the_usual_validation_split_is_taken_where_it_shares_no_image():
+    train, val, test = (Shapes(name, num_images=40, size=8) for name in ("train", "val", "test"))
+    whole = {"train": train, "val": val, "test": test, "trainval": Joined(train, val)}
+    assert _usual_validation(whole.__getitem__, Plan()) == ("val", "")
+    shares = "the split 'val' shares images with "
+    assert _usual_validation(whole.__getitem__, Plan(train="trainval")) == (None, f"{shares}'trainval'")
+    assert _usual_validation(whole.__getitem__, Plan(test="val")) == (None, f"{shares}'val'")
+
+    def damaged(split):
+        raise DataError("damaged")
+
+    def absent(split):
+        raise UnknownSplit("absent")
+
+    assert _usual_validation(absent, Plan()) == (None, "has no split 'val'")
+    with pytest.raises(DataError, match="damaged"):
+        _usual_validation(damaged, Plan())  # to go on without it would be another protocol
 
 
 def test_what_the_run_does_after_the_crop_is_done_to_other_images_too(tmp_path):
@@ -73,6 +96,7 @@ def test_fine_tuning_from_the_encoder_and_from_random_weights(run, tmp_path):
     assert found["untrained", "finetune_grid_lr"]["value"] == pytest.approx(1e-3)
     assert found["trained", "finetune_grid_top1"]["protocol"]["steps"] == 2
     assert found["untrained", "finetune_grid_top1"]["protocol"]["steps"] == 4
+    assert {one["protocol"]["view"][0]["fraction"] for one in found.values()} == {0.875}, "the paper's 256 to 224"
     for title in ("fine-tuned", "random init"):
         assert title in done.stdout
     assert not (run / "transfer" / "photos" / "features").exists(), "nothing was embedded"
@@ -84,11 +108,25 @@ def test_fine_tuning_from_the_encoder_and_from_random_weights(run, tmp_path):
         (["--data", "nowhere"], "--data nowhere: there is no such folder."),
         (["--data", '{ name = "shapse" }'], "Did you mean 'shapes'?"),
         (["--data", '{ name = "shapes", size = 12 }', "--row", "lienar"], "--row: must be linear, finetune or random"),
-        (["--data", '{ name = "shapes", size = 12 }', "--test", "tset"], "tset"),
+        (
+            ["--data", '{ name = "shapes", size = 12, channels = 1 }'],
+            "size = 12, channels = 1 }: has images of 1 channel, and the encoder takes 3. A folder of images can be read so: --data "
+            """'{ name = "image_folder", root = ".", channels = 3 }'.""",
+        ),
+        (
+            ["--data", '{ name = "shapes", size = 12 }', "--test", "tset"],
+            """size = 12 }: --test tset: dataset 'shapes' has no split 'tset'. Did you mean 'test'? It has: test, train, val.""",
+        ),
+        (
+            ["--data", '{ name = "shapes", size = 12 }', "--validation", "vall"],
+            "--validation vall: dataset 'shapes' has no split 'vall'. Did you mean 'val'? It has: test, train, val.",
+        ),
     ],
 )
 def test_what_is_wrong(run, tmp_path, arguments, message):
-    assert message in sslkit("transfer", run, *arguments, cwd=tmp_path, check=2).stderr
+    done = sslkit("transfer", run, *arguments, cwd=tmp_path, check=2)
+    assert message in done.stderr
+    assert "features" not in done.stdout, "nothing was embedded"
 
 
 def test_a_later_data_set_that_is_wrong_loses_nothing(run, tmp_path):
@@ -151,7 +189,7 @@ def test_a_damaged_file_of_earlier_transfers_is_left_alone(tmp_path, content):
 
 
 def test_the_rows_of_the_paper():
-    sections = Plan(("linear", "finetune", "random")).sections(validation=True)
+    sections = Plan(("linear", "finetune", "random")).sections(validation="val")
     assert (sections["finetune"]["steps"], sections["random"]["steps"]) == (20_000, 40_000)
     assert sections["random"]["lrs"] == [1e-3, 1.0]
     assert sections["random"]["weight_decays"] == pytest.approx([1e-5, 0.0316228], rel=1e-5)

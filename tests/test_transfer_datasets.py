@@ -27,6 +27,7 @@ from sslkit.datasets.flowers102 import Flowers102
 from sslkit.datasets.food101 import Food101
 from sslkit.datasets.image_folder import ImageFolder
 from sslkit.datasets.lists import numbered, read_lines, read_list
+from sslkit.datasets.origins import num_shared
 from sslkit.datasets.oxford_pets import OxfordPets
 from sslkit.datasets.partition import completed, held_out, of_each_class, published
 from sslkit.datasets.placed import Source, placed
@@ -278,6 +279,10 @@ def test_what_all_promise(tmp_path, dataset, make):
     assert not trainval & test
     assert min(map(len, found.values())) > 0
     assert len({images.classes for images in found.values()}) == 1
+    splits = list(found.values())
+    assert num_shared(splits[2], splits[0]) == len(train)
+    assert num_shared(splits[2], splits[1]) == len(val)
+    assert not any(num_shared(*two) for two in ((splits[0], splits[1]), (splits[2], splits[3])))
 
 
 @pytest.mark.parametrize(("dataset", "make"), ALL)

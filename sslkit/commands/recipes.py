@@ -40,7 +40,8 @@ def show(recipe: RecipeOrRun, overrides: Set = None) -> None:
 
         results, finished = RunFolder(folder).read_results()
         title = f"{folder}{'' if finished else ', not finished'}"
-        console().print(results_table(results, title=title) if results else f"{title}: no numbers yet")
+        table = results_table(results, title=title, unreadable=RunFolder(folder).read_unreadable())
+        console().print(table if results else f"{title}: no numbers yet")
 
 
 @app.command()

@@ -53,8 +53,9 @@ def run(
 
     folder = start(checked, output or Path("runs") / checked.name, report=report, text=path.read_text("utf-8"), fresh=fresh)
     if os.environ.get("RANK", "0") == "0":
-        results = folder.read_results()[0]
-        terminal.print(results_table(results, title=checked.name) if results else "the recipe asks for no number")
+        results, unreadable = folder.read_results()[0], folder.read_unreadable()
+        table = results_table(results, title=checked.name, unreadable=unreadable)
+        terminal.print(table if results else "the recipe asks for no number")
         report.say(f"run folder: {folder.path}")
     return 0
 
@@ -65,13 +66,15 @@ def evaluate(
     overrides: Set = None,
 ) -> None:
     """Evaluate the encoder of a run again, perhaps with other evaluations (--set evaluate.0.k=5)."""
+    from sslkit import folder as run_folder
     from sslkit.progress import reporter
     from sslkit.reevaluate import evaluate_run
     from sslkit.table import results_table
 
     terminal = console()
     results = evaluate_run(folder, overrides=overrides or [], report=reporter(terminal))
-    terminal.print(results_table(results, title=str(folder)))
+    unreadable = run_folder.RunFolder(folder).read_unreadable()
+    terminal.print(results_table(results, title=str(folder), unreadable=unreadable))
 
 
 @app.command()
@@ -90,7 +93,9 @@ def embed(
     """Write the features of a run's encoder to a file."""
     import re
 
-    if not re.fullmatch(r"h|z|head\.[1-9][0-9]*", layer):
+    from sslkit.evaluations import LAYER
+
+    if not re.fullmatch(LAYER, layer):
         raise UserError(f"--layer: must be h, z or head.N, is {layer!r}.")
     from sslkit.export import embed_run
     from sslkit.progress import reporter
@@ -113,7 +118,10 @@ def transfer(
     steps: Annotated[int, typer.Option(min=1, help="Of each fine-tuning; from random weights twice as many.")] = 20_000,
     grid: Annotated[int, typer.Option(min=1, help="Learning rates, and weight decays beside 0, to choose from.")] = 7,
     train: Annotated[str, typer.Option(help="The split that is learnt.")] = "train",
-    validation: Annotated[str, typer.Option(help="The split that settings are chosen on.")] = "val",
+    validation: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The split that settings are chosen on; by default val, or where there is none a tenth of train."),
+    ] = None,
     test: Annotated[str, typer.Option(help="The split that the numbers are from.")] = "test",
 ) -> None:
     """Evaluate the encoder of a run on other data sets, as in the paper's table 8."""

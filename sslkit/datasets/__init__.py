@@ -1,12 +1,15 @@
 """Datasets: where images come from.
 
-A dataset is built for one `split`. It has `len`, `.channels` (1 or 3), `.labels` (int64 `(n,)`, or None), `.classes` (names, or
-None), `sizes(indices)`, the `(height, width)` of each image as it is read, and `read(index, reduction)`, one uint8 image
+A dataset is built for one `split`. It has `len`, `.channels` (1 or 3), `.labels` (int64 `(n,)`, or None), `.classes` (names,
+or None), `sizes(indices)`, the `(height, width)` of each image as it is read, and `read(index, reduction)`, one uint8 image
 `(h, w, c)`, RGB or grey. `reduction` in 1, 2, 4, 8 allows a decoder to give the image at that fraction of its size; it may
 ignore it. Labels may also be int64 `(n, c)`, one column a class: 1 where an image shows it, 0 where not, -1 where that is left
-open. `.splits`, on the class, names the splits that can be asked for. A dataset may have `.metric`, on the class, the number by
-which transfer to it is judged: `top1`, `mean_per_class` or `map`. A dataset that goes on without images that can't be read has
-`.unreadable`, which fills while it is read: the number of an image -> why.
+open. `.splits`, on the class, names the splits that can be asked for; any other raises `sslkit.errors.UnknownSplit`. A dataset
+may have `.metric`, on the class, the number by which transfer to it is judged: `top1`, `mean_per_class` or `map`. A dataset
+that goes on without images that can't be read has `.unreadable`, which fills while it is read: the number of an image -> why.
+`.origins`, uint64 `(n,)`, says which stored image each is (`sslkit.datasets.origins`), so that splits which share some can be
+told; `.contents`, a string, changes with the images (`sslkit.datasets.contents`), so that features of other images are not
+taken for theirs.
 """
 
 from typing import Annotated, Literal

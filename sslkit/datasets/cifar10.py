@@ -9,6 +9,7 @@ import numpy as np
 
 from sslkit.datasets.arrays import ArrayImages
 from sslkit.datasets.images import Metric
+from sslkit.datasets.partition import WITH_TENTH
 from sslkit.datasets.splits import check_split
 from sslkit.datasets.torchvision_files import found_or_fetched
 
@@ -16,11 +17,14 @@ from sslkit.datasets.torchvision_files import found_or_fetched
 class CIFAR10(ArrayImages):
     """CIFAR-10 (Krizhevsky, 2009): splits `train` (50,000) and `test` (10,000), RGB, 32 x 32.
 
+    `val` is a fixed tenth of each class of `train`, 5,000 images, and `train_without_val` are the other 45,000
+    (`sslkit.datasets.partition`).
+
     torchvision finds, checks, unpacks and, if they are absent, downloads the files. They are pickles; none is opened unless
     its md5 is the published one.
 
     Args:
-        split: `train` or `test`.
+        split: `train`, `val`, `train_without_val` or `test`.
         root: the folder that holds `cifar-10-batches-py`, or gets it.
         download: whether files that are absent may be downloaded.
 
@@ -29,12 +33,11 @@ class CIFAR10(ArrayImages):
     """
 
     channels = 3
-    splits: ClassVar[tuple[str, ...]] = ("train", "test")
+    splits: ClassVar[tuple[str, ...]] = WITH_TENTH
     metric: ClassVar[Metric] = "top1"
 
     def __init__(self, split: str, *, root: Path = Path("data"), download: bool = True) -> None:
         check_split(split, self.splits, dataset="cifar10")
-        found = found_or_fetched("CIFAR10", root, dataset="cifar10", download=download, options={"train": split == "train"})
-        self._images = np.ascontiguousarray(found.data)
-        self.labels = np.array(found.targets, dtype=np.int64)
-        self.classes = tuple(found.classes)
+        found = found_or_fetched("CIFAR10", root, dataset="cifar10", download=download, options={"train": split != "test"})
+        labels = np.array(found.targets, dtype=np.int64)
+        self._hold(np.ascontiguousarray(found.data), labels, tuple(found.classes), split=split, dataset="cifar10")

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from sslkit.datasets.arrays import ArrayImages
 from sslkit.datasets.idx import load_idx
+from sslkit.datasets.partition import WITH_TENTH
 from sslkit.datasets.splits import check_split
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -15,11 +16,14 @@ CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 class FashionMNIST(ArrayImages):
     """Fashion-MNIST (arXiv:1708.07747): splits `train` (60,000) and `test` (10,000), grey, 28 x 28.
 
+    `val` is a fixed tenth of each class of `train`, 6,000 images, and `train_without_val` are the other 54,000
+    (`sslkit.datasets.partition`).
+
     The four idx files are opened where they lie, packed or not: in `root` itself, or in `root/FashionMNIST/raw`, where
     torchvision puts them. If they are in neither place, torchvision downloads them.
 
     Args:
-        split: `train` or `test`.
+        split: `train`, `val`, `train_without_val` or `test`.
         root: the folder to look in and to download into.
         download: whether files that are absent may be downloaded.
 
@@ -28,9 +32,10 @@ class FashionMNIST(ArrayImages):
     """
 
     channels = 1
-    splits: ClassVar[tuple[str, ...]] = ("train", "test")
+    splits: ClassVar[tuple[str, ...]] = WITH_TENTH
 
     def __init__(self, split: str, *, root: Path = Path("data"), download: bool = True) -> None:
         check_split(split, self.splits, dataset="fashion_mnist")
-        self._images, self.labels = load_idx(split, root, dataset="fashion_mnist", folder="FashionMNIST", download=download)
-        self.classes = CLASSES
+        stored = "test" if split == "test" else "train"
+        images, labels = load_idx(stored, root, dataset="fashion_mnist", folder="FashionMNIST", download=download)
+        self._hold(images, labels, CLASSES, split=split, dataset="fashion_mnist")

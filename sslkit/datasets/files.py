@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from sslkit.datasets import contents, origins
 from sslkit.datasets.headers import damaged, read_size
 from sslkit.datasets.pixels import read_pixels
 from sslkit.errors import DataError
@@ -34,6 +36,16 @@ class ImageFiles:
     def __len__(self) -> int:
         """The number of files."""
         return len(self.names)
+
+    @cached_property
+    def origins(self) -> origins.Origins:
+        """Which stored image each is."""
+        return origins.of_files(self.folder, self.names)
+
+    @cached_property
+    def contents(self) -> str:
+        """What changes with the images."""
+        return contents.of_files(self.folder, self.names)
 
     def path(self, index: int) -> Path:
         """Where an image lies."""

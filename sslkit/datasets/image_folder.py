@@ -12,6 +12,7 @@ from jaxtyping import Int64, UInt8
 from sslkit.datasets.folders import list_images, split_folder
 from sslkit.datasets.held import held
 from sslkit.datasets.images import Metric
+from sslkit.datasets.origins import Origins
 from sslkit.datasets.stand_in import OnUnreadable, image_files, unreadable_of
 
 
@@ -60,11 +61,11 @@ class ImageFolder:
         on_unreadable: OnUnreadable = "fail",
     ) -> None:
         listing = list_images(split_folder(root, split, dataset="image_folder"))
-        files = image_files(
+        self._files = image_files(
             listing.folder, listing.names, channels=channels, labels=listing.labels, on_unreadable=on_unreadable
         )
-        self.unreadable = unreadable_of(files)
-        self._images = held(files, int(memory_gib * 2**30)) or files
+        self.unreadable = unreadable_of(self._files)
+        self._images = held(self._files, int(memory_gib * 2**30)) or self._files
         self.channels: int = channels
         self.labels = listing.labels
         self.classes = listing.classes
@@ -72,6 +73,16 @@ class ImageFolder:
     def __len__(self) -> int:
         """The number of images."""
         return len(self._images)
+
+    @property
+    def origins(self) -> Origins:
+        """Which stored image each is."""
+        return self._files.origins
+
+    @property
+    def contents(self) -> str:
+        """What changes with the images."""
+        return self._files.contents
 
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for."""

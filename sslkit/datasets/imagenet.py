@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.folders import check_root, list_images, subfolders
+from sslkit.datasets.origins import Origins
 from sslkit.datasets.splits import check_split
 from sslkit.datasets.stand_in import OnUnreadable, image_files, unreadable_of
-from sslkit.errors import DataError
+from sslkit.errors import DataError, UnknownSplit
 
 WNID = re.compile(r"n\d{8}")
 
@@ -43,7 +44,7 @@ class ImageNet:
         check_split(split, self.splits, dataset="imagenet")
         check_root(root)
         if split not in subfolders(root):
-            raise DataError(f"data.root: {str(root)!r} has no folder {split!r}; ImageNet's images lie in 'train' and 'val'.")
+            raise UnknownSplit(f"data.root: {str(root)!r} has no folder {split!r}; ImageNet's images lie in 'train' and 'val'.")
         listing = list_images(root / split)
         if listing.classes is None:
             raise DataError(
@@ -65,6 +66,16 @@ class ImageNet:
     def __len__(self) -> int:
         """The number of images."""
         return len(self._images)
+
+    @property
+    def origins(self) -> Origins:
+        """Which stored image each is."""
+        return self._images.origins
+
+    @property
+    def contents(self) -> str:
+        """What changes with the images."""
+        return self._images.contents
 
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for, from the headers."""

@@ -29,3 +29,11 @@ class Images(Protocol):
     def read(self, index: int, reduction: int) -> UInt8[np.ndarray, "h w c"]:
         """One image, perhaps at a fraction of its size."""
         ...
+
+
+def metric_of(images: Images) -> Metric:
+    """By which number a classifier of these images is judged: the dataset's own as far as its labels allow, else top-1."""
+    if images.labels is not None and images.labels.ndim > 1:
+        return "map"
+    own: Metric = getattr(images, "metric", "top1")
+    return "top1" if own == "map" else own

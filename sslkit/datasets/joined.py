@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.images import Images
+from sslkit.datasets.origins import Origins, origins_of
 from sslkit.datasets.stand_in import unreadable_of
 from sslkit.errors import DataError
 
@@ -35,6 +36,12 @@ class Joined:
         """What both have skipped so far, by the number it has here."""
         shifted = {index + len(self._first): path for index, path in unreadable_of(self._second).items()}
         return {**unreadable_of(self._first), **shifted}
+
+    @property
+    def origins(self) -> Origins | None:
+        """Which stored image each is, if both tell."""
+        first, second = origins_of(self._first), origins_of(self._second)
+        return None if first is None or second is None else np.concatenate([first, second])
 
     def __len__(self) -> int:
         """Number of images."""

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.images import Metric
+from sslkit.datasets.origins import Origins
 from sslkit.datasets.partition import SPLITS, Labelled
 from sslkit.datasets.stand_in import OnUnreadable, image_files, unreadable_of
 from sslkit.errors import DataError
@@ -55,6 +56,16 @@ class ListedImages(ABC):
     def __len__(self) -> int:
         """The number of images."""
         return len(self._images)
+
+    @property
+    def origins(self) -> Origins:
+        """Which stored image each is."""
+        return self._images.origins
+
+    @property
+    def contents(self) -> str:
+        """What changes with the images."""
+        return self._images.contents
 
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for, from the headers."""

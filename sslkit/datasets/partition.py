@@ -3,6 +3,9 @@
 The transfer evaluation chooses on `val` what it learnt on `train`, then learns once more on both, `trainval`, and is judged on
 `test` (arXiv:2002.05709, appendix B.8). Some datasets were published with a validation split; of the others the paper holds out
 a part of the training split and does not say how large, nor which. Here it is a fifth of each class, to the nearest image.
+
+The datasets of small images, whose `train` everybody takes whole, have a fixed tenth of each class of it as `val`, and what is
+left as `train_without_val`: to learn from that one, and choose on `val`, before anything is learnt from `train` and tested.
 """
 
 from __future__ import annotations
@@ -44,6 +47,20 @@ def held_out(labels: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
     A pure function of the labels in the order of the images' names.
     """
     return of_each_class(labels, lambda count: (2 * count + 5) // 10, address="held_out")
+
+
+WITH_TENTH = ("train", "val", "train_without_val", "test")
+
+
+def tenth(split: str, labels: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " m"]:
+    """The rows that a split has of the training images: all in `train`, in `val` a tenth of each class, to the nearest image.
+
+    A pure function of the labels in the order in which they are stored.
+    """
+    if split == "train":
+        return np.arange(len(labels))
+    out = of_each_class(labels, lambda count: (count + 5) // 10, address="tenth")
+    return np.flatnonzero(out if split == "val" else ~out)
 
 
 def of_each_class(labels: Int64[np.ndarray, " n"], number: Callable[[int], int], *, address: str) -> Bool[np.ndarray, " n"]:

@@ -14,8 +14,9 @@ import numpy as np
 from annotated_types import Ge, Gt
 from jaxtyping import Float64, Int64, UInt8
 
+from sslkit.datasets.origins import Origins, of_rows
+from sslkit.datasets.splits import check_split
 from sslkit.draws import Draw
-from sslkit.errors import DataError, did_you_mean, listed
 
 Outline = Float64[np.ndarray, "points 2"]  # corners in the unit disc
 
@@ -88,10 +89,7 @@ class Shapes:
         channels: Literal[1, 3] = 3,
         seed: int = 0,
     ) -> None:
-        if split not in self.splits:
-            raise DataError(
-                f"data: 'shapes' has no split {split!r}.{did_you_mean(split, self.splits)} It has: {listed(self.splits)}."
-            )
+        check_split(split, self.splits, dataset="shapes")
         self.channels: int = channels
         self.classes: tuple[str, ...] | None = tuple(sorted(FORMS))
         self._address = (seed, "shapes", split)
@@ -105,6 +103,11 @@ class Shapes:
         """Number of images."""
         assert self.labels is not None
         return len(self.labels)
+
+    @property
+    def origins(self) -> Origins:
+        """Which image each is of all that can be drawn."""
+        return of_rows(np.arange(len(self)), *self._address)
 
     def sizes(self, indices: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, "m 2"]:
         """(height, width) of some images, in pixels."""

@@ -13,6 +13,7 @@ from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.files import ImageFiles
 from sslkit.datasets.headers import damaged
+from sslkit.datasets.origins import Origins
 from sslkit.errors import DataError
 
 OnUnreadable = Literal["fail", "skip"]
@@ -49,6 +50,16 @@ class StandIns:
     def __len__(self) -> int:
         """The number of files, unreadable ones counted."""
         return len(self._files)
+
+    @property
+    def origins(self) -> Origins:
+        """Which stored image each is, whatever stands in for it."""
+        return self._files.origins
+
+    @property
+    def contents(self) -> str:
+        """What changes with the images."""
+        return self._files.contents
 
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for, from its header; from the next one's if it has none that can be read."""
@@ -109,9 +120,14 @@ def unreadable_of(images: object) -> dict[int, str]:
     return found
 
 
+def complaints_of(datasets: Iterable[object]) -> list[str]:
+    """Of each image that was skipped, why, sorted; an image that several datasets met counts once."""
+    return sorted({complaint for images in datasets for complaint in unreadable_of(images).values()})
+
+
 def skipped(datasets: Iterable[object]) -> list[str]:
     """What a user should know at the end: how many images were skipped, and why the first of them; nothing if none was."""
-    complaints = sorted({complaint for images in datasets for complaint in unreadable_of(images).values()})
+    complaints = complaints_of(datasets)
     if not complaints:
         return []
     more = [f"  and {len(complaints) - _SHOWN} more"] if len(complaints) > _SHOWN else []

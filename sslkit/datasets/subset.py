@@ -7,6 +7,7 @@ from jaxtyping import Int64, UInt8
 
 from sslkit import draws
 from sslkit.datasets.images import Images
+from sslkit.datasets.origins import Origins, origins_of
 from sslkit.datasets.stand_in import unreadable_of
 from sslkit.errors import DataError
 
@@ -25,6 +26,12 @@ class Subset:
     def unreadable(self) -> dict[int, str]:
         """What the whole dataset has skipped so far, by the number it has there."""
         return unreadable_of(self._images)
+
+    @property
+    def origins(self) -> Origins | None:
+        """Which stored image each is, if the dataset tells."""
+        found = origins_of(self._images)
+        return None if found is None else found[self._indices]
 
     def __len__(self) -> int:
         """Number of images."""

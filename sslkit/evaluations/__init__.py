@@ -4,18 +4,30 @@ An evaluation is called with any of these that it declares: `train`, `test` (Fea
 `validation` (Features, or None where the recipe names no such split), `encoder` (a copy in eval mode, up to the layer that is
 evaluated), `head`, `online` (the classifier that learnt beside the pretraining), `images` (the splits and how they are seen),
 `selection` (images for choosing settings: training and validation) and `final` (all labelled images and the test images),
-`folder` (for pictures and tables) and `seed`. It gives `(name, value)` pairs, a value being a number, or an array that is kept
-in a file, and none if it only draws; the framework adds the protocol. Optional: `protocol`, a few words that belong to each
-number; `settings(num_images)`, a dict of what a recipe leaves open and a number depends on; and `check(train, test)`, called
-before training with features of width 0, so that missing labels cost no training; it may declare `validation` and `seed` too.
+`folder` (for pictures and tables), `metric` (by which classifiers of these images are judged) and `seed`. It gives `(name,
+value)` pairs, a value being a number, or an array that is kept in a file, and none if it only draws; the framework adds the
+protocol. Optional: `protocol`, a few words that belong to each number; `settings(num_images)`, a dict of what a recipe leaves
+open and a number depends on, which may declare `metric` too; and `check(train, test)`, called before training with features of
+width 0, so that missing labels cost no training; it may declare `validation` and `seed` too. `learns = False` on the class
+says that nothing is learnt from `train`, so that it may share images with `test`.
 """
 
+import re
 from typing import Annotated, Literal
 
 from annotated_types import Gt, Le
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sslkit.registry import Registry
+
+LAYER = r"h|z|head\.[1-9][0-9]*"
+
+
+def _layer(name: str) -> str:
+    if not re.fullmatch(LAYER, name):
+        raise ValueError('must be "h", "z", or "head.N" with N from 1')
+    return name
+
 
 registry = Registry(
     kind="evaluations",
@@ -45,6 +57,7 @@ registry = Registry(
             "selection",
             "final",
             "folder",
+            "metric",
             "seed",
         )
     },
@@ -52,7 +65,7 @@ registry = Registry(
         "train": (str, "train"),
         "test": (str, "test"),
         "validation": (str | None, None),
-        "layer": (Annotated[str, Field(pattern=r"^(h|z|head\.[1-9][0-9]*)$")], "h"),
+        "layer": (Annotated[str, AfterValidator(_layer), Field(json_schema_extra={"pattern": f"^({LAYER})$"})], "h"),
         "repeats": (Annotated[int, Gt(0)], 1),
         "labels_per_class": (Annotated[int, Gt(0)] | None, None),
         "labels_fraction": (Annotated[float, Gt(0), Le(1)] | None, None),

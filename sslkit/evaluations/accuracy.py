@@ -40,6 +40,19 @@ def together(parts: Sequence[Guesses]) -> Guesses:
     return Guesses(*(np.concatenate(field) for field in zip(*parts, strict=True)))
 
 
+def top1(found: Guesses) -> float:
+    """The share of the images whose own class is scored best."""
+    return float(np.mean(found.ranks == 0))
+
+
+def mean_per_class(found: Guesses, labels: Int64[np.ndarray, " n"]) -> float:
+    """The mean of that share over the classes that there are images of."""
+    sizes = np.bincount(labels)
+    hits = np.bincount(labels[found.ranks == 0], minlength=len(sizes))
+    there = sizes > 0
+    return float(np.mean(hits[there] / sizes[there]))
+
+
 def accuracies(found: Guesses, labels: Int64[np.ndarray, " n"], *, prefix: str, num_classes: int) -> Found:
     """Fractions of the images, and what they were counted from.
 
@@ -49,11 +62,8 @@ def accuracies(found: Guesses, labels: Int64[np.ndarray, " n"], *, prefix: str, 
     """
     tops = (1, 5) if num_classes > TOP5_ABOVE else (1,)
     pairs: Found = [(f"{prefix}_top{top}", float(np.mean(found.ranks < top))) for top in tops]
-    sizes = np.bincount(labels, minlength=num_classes)
-    there = sizes > 0
-    if len(set(sizes[there].tolist())) > 1:
-        hits = np.bincount(labels[found.ranks == 0], minlength=num_classes)
-        pairs.append((f"{prefix}_mean_per_class", float(np.mean(hits[there] / sizes[there]))))
+    if len(np.unique(np.unique(labels, return_counts=True)[1])) > 1:
+        pairs.append((f"{prefix}_mean_per_class", mean_per_class(found, labels)))
     pairs.append((f"{prefix}_predicted", found.first))
     if num_classes <= _CONFUSION_UP_TO:
         cells = np.bincount(labels * num_classes + found.first, minlength=num_classes**2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count, islice
@@ -14,26 +15,36 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sslkit import draws
-from sslkit.errors import NonFiniteError
-from sslkit.evaluations.accuracy import Guesses, guesses, together
+from sslkit.errors import DataError, NonFiniteError
 from sslkit.evaluations.rules import Rule
 
-Batch = tuple[Float32[Tensor, "b ..."], Int64[Tensor, " b"]]
+Batch = tuple[Float32[Tensor, "b ..."], Int64[Tensor, "b *c"]]
 Batches = Callable[[int, int], Iterable[Batch]]  # (epoch, batch_size) -> all images, batch by batch
+Loss = Callable[[Tensor, Tensor], Tensor]  # (scores, labels) -> a scalar
 
 
 @dataclass(frozen=True)
 class ClassifierTraining:
-    """SGD with momentum 0.9 on the cross-entropy, by a rule.
+    """SGD with momentum 0.9 on the cross-entropy, or another loss, by a rule.
 
     The batch is the rule's, or all images if they are fewer. The last batch of an epoch is kept, however small, so that every
-    image is seen in every epoch.
+    image is seen in every epoch. But where it is a single image, and a batch norm would see one value a channel and have no
+    variance, it is left out: the order is another in each epoch, so it is another image each time, and to put it into the batch
+    before would make that batch larger than the rule says.
     """
 
     evaluation: str
     rule: Rule
 
-    def fit(self, batches: Batches, *, num_images: int, num_classes: int, encoder: nn.Module | None = None) -> nn.Module:
+    def fit(
+        self,
+        batches: Batches,
+        *,
+        num_images: int,
+        num_classes: int,
+        encoder: nn.Module | None = None,
+        loss: Loss = F.cross_entropy,
+    ) -> nn.Module:
         """A linear classifier with bias, trained from zero; behind an encoder, which learns too, if one is given.
 
         Args:
@@ -41,15 +52,22 @@ class ClassifierTraining:
             num_images: how many images an epoch has.
             num_classes: how many scores the classifier gives.
             encoder: trained in place; without one the batches hold representations.
+            loss: what is minimised.
 
         Raises:
+            DataError: there is one image only, or batches of one, and the network has a batch norm.
             NonFiniteError: the loss is a NaN or an infinity.
         """
         batch = min(self.rule.batch_size, num_images)
-        steps = self.rule.steps or self.rule.epochs * -(-num_images // batch)
         stream: Iterator[Batch] = chain.from_iterable(batches(epoch, batch) for epoch in count())
         first = next(stream)
         network = self._network(encoder, first[0], num_classes)
+        one_is_too_few = (batch == 1 or num_images % batch == 1) and not _learns_from_one(network, first[0])
+        if one_is_too_few and batch == 1:
+            raise DataError(f"{self.evaluation}: a batch norm can't learn from one image at a time; give it two or more.")
+        if one_is_too_few:
+            stream = (some for some in stream if len(some[0]) > 1)
+        steps = self.rule.steps or self.rule.epochs * (-(-num_images // batch) - one_is_too_few)
         groups: list[dict[str, Any]] = [
             {"params": [p for name, p in network.named_parameters() if not name.startswith("norm.")]},
             {"params": [p for name, p in network.named_parameters() if name.startswith("norm.")], "weight_decay": 0.0},
@@ -60,24 +78,24 @@ class ClassifierTraining:
         for step, (x, labels) in enumerate(islice(chain([first], stream), steps)):
             for group in optimizer.param_groups:
                 group["lr"] = self.rule.lr_at(step, steps=steps, batch_size=batch)
-            loss = self._loss(network, x, labels, step=step)
-            if not torch.isfinite(loss):
+            value = self._loss(network, x, labels, step=step, loss=loss)
+            if not torch.isfinite(value):
                 raise NonFiniteError(
-                    f"{self.evaluation}: the loss of the classifier is {loss.item()} at its step {step}. Lower base_lr, "
+                    f"{self.evaluation}: the loss of the classifier is {value.item()} at its step {step}. Lower base_lr, "
                     f"which is {self.rule.base_lr:g}, unless the encoder's own features are not finite."
                 )
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         return network.eval()
 
-    def _loss(self, network: nn.Module, x: Tensor, labels: Tensor, *, step: int) -> Tensor:
-        """Cross-entropy; with MixUp, of mixtures of each image and the one as far from the other end of the batch."""
+    def _loss(self, network: nn.Module, x: Tensor, labels: Tensor, *, step: int, loss: Loss = F.cross_entropy) -> Tensor:
+        """The loss; with MixUp, of mixtures of each image and the one as far from the other end of the batch."""
         if not self.rule.mixup:
-            return F.cross_entropy(network(x), labels)
+            return loss(network(x), labels)
         share = float(np.random.default_rng(draws.key("mixup", step)).beta(self.rule.mixup, self.rule.mixup))
         scores = network(share * x + (1 - share) * x.flip(0))
-        return share * F.cross_entropy(scores, labels) + (1 - share) * F.cross_entropy(scores, labels.flip(0))
+        return share * loss(scores, labels) + (1 - share) * loss(scores, labels.flip(0))
 
     def _network(self, encoder: nn.Module | None, x: Tensor, num_classes: int) -> nn.Sequential:
         """Encoder, batch norm and linear layer, as far as they are wanted, in training mode."""
@@ -91,28 +109,33 @@ class ClassifierTraining:
         network.add_module("linear", _zero_linear(x, num_classes))
         return network.train()
 
-    @torch.no_grad()
-    def score(
-        self, network: nn.Module, batches: Iterable[Float32[Tensor, "b ..."]], labels: Int64[np.ndarray, " n"]
-    ) -> Guesses:
-        """What is made of each test image by the classifier's scores, for images or features that come batch by batch.
+    def score(self, network: nn.Module, batches: Iterable[Float32[Tensor, "b ..."]]) -> Iterator[Float32[np.ndarray, "b c"]]:
+        """The classifier's scores, for images or features that come batch by batch.
 
         Raises:
             NonFiniteError: a score is a NaN or an infinity.
         """
-        found: list[Guesses] = []
-        seen = 0
         for x in batches:
-            scores = network(x)
+            with torch.no_grad():
+                scores = network(x)
             if not torch.isfinite(scores).all():
                 raise NonFiniteError(
                     f"{self.evaluation}: the classifier gives scores that are not finite; the encoder's features of "
                     f"the test split are not, or base_lr, which is {self.rule.base_lr:g}, is far too high."
                 )
-            found.append(guesses(scores.cpu().numpy(), labels[seen : seen + len(x)]))
-            seen += len(x)
-        assert seen == len(labels), f"{seen} images for {len(labels)} labels"
-        return together(found)
+            yield scores.cpu().numpy()
+
+
+def _learns_from_one(network: nn.Module, x: Tensor) -> bool:
+    """Whether a network in training mode takes a batch of one image; tried on a copy, so that no statistics move."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+        try:
+            copy.deepcopy(network)(x[:1])
+        except ValueError as error:
+            if "more than 1 value per channel" in str(error):  # torch's batch norm
+                return False
+            raise
+    return True
 
 
 def _zero_linear(h: Float32[Tensor, "b d"], num_classes: int) -> nn.Linear:

@@ -10,10 +10,12 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
-from sslkit.errors import DataError
+from sslkit.errors import DataError, listed
 from sslkit.evaluations.blocks import blocks
 
 Labels = Int64[np.ndarray, " n"]
+_FOR_SEVERAL = ("finetune", "finetune_grid", "linear", "linear_cached", "logistic")
+
 MultiLabels = Int64[np.ndarray, "n c"]  # 1 where the class is in the image, 0 where it is not, -1 where that can't be told
 
 
@@ -56,12 +58,12 @@ class EvaluationImages(Protocol):
     """
 
     @property
-    def train_labels(self) -> Int64[np.ndarray, " n"] | None:
-        """Class indices of the training split, or None where it has none."""
+    def train_labels(self) -> Labels | MultiLabels | None:
+        """The labels of the training split, or None where it has none."""
 
     @property
-    def test_labels(self) -> Int64[np.ndarray, " m"] | None:
-        """Class indices of the test split, in the order of `test_batches`, or None where it has none."""
+    def test_labels(self) -> Labels | MultiLabels | None:
+        """The labels of the test split, in the order of `test_batches`, or None where it has none."""
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -72,7 +74,7 @@ class EvaluationImages(Protocol):
         """Height and width of the images, in pixels."""
 
     def train_batches(self, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images, cropped and flipped at random, with their labels `(n,)`; all of the split once, the tail too.
+        """Images, cropped and flipped at random, with their labels, `(n,)` or `(n, c)`; all of the split once, the tail too.
 
         Order and crops are a pure function of the run's seed and the epoch.
         """
@@ -163,7 +165,7 @@ def _require(labels: Labels | MultiLabels | None, split: str, evaluation: str) -
     if labels.ndim > 1:
         raise DataError(
             f"evaluate: an image of the {split} may be of several classes, and {evaluation!r} takes one each. "
-            f"Evaluations for several: logistic."
+            f"Evaluations for several: {listed(_FOR_SEVERAL)}."
         )
     if len(labels) == 0:
         raise DataError(f"evaluate: the {split} has no images, and {evaluation!r} needs at least one.")

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt
 from torch import nn
 
-from sslkit.evaluations.accuracy import Found, accuracies
-from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features
+from sslkit.evaluations import targets
+from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.rules import FINETUNE, Rule, bit_hyperrule
 from sslkit.evaluations.whole_network import fine_tuned
 
@@ -35,7 +36,8 @@ class FineTune:
     Where we differ from the paper: a batch of 256, with the rate scaled to it; the paper says nothing of the rate's fall, we
     take the official code's cosine.
 
-    Gives `finetune_top1`, and for more than ten classes `finetune_top5`, after the last epoch.
+    Gives `finetune_top1`, and for more than ten classes `finetune_top5`, after the last epoch; or, where an image may be of
+    several classes, `finetune_map`, as told at `linear`.
 
     Args:
         protocol: whose settings; those given beside it take the place of its own.
@@ -66,9 +68,9 @@ class FineTune:
         rule = self._of_size(num_images).but(**self._given)
         return rule if self._given["epochs"] is None else rule._replace(steps=None)
 
-    def check(self, train: Features, test: Features) -> LabelledPair:
+    def check(self, train: Features, test: Features) -> targets.Target:
         """The labels of both splits, if they have them; features may still be of width 0."""
-        return labelled_features(train, test, "finetune")
+        return targets.of_features(train, test, "finetune")
 
     def __call__(self, encoder: nn.Module, images: EvaluationImages, seed: int) -> Found:
         """Accuracies on the test images of a network trained on the training images.
@@ -79,5 +81,4 @@ class FineTune:
             UserError: the encoder has nothing to learn.
         """
         rule = self._rule(len(images.train_labels) if images.train_labels is not None else 0)
-        found, labels = fine_tuned(encoder, images, rule=rule, evaluation="finetune", seed=seed)
-        return accuracies(found, labels.test, prefix="finetune", num_classes=labels.num_classes)
+        return fine_tuned(encoder, images, rule=rule, evaluation="finetune", seed=seed).found("finetune")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Gt
 from torch import nn
 
+from sslkit.datasets.images import Metric
 from sslkit.errors import NonFiniteError
-from sslkit.evaluations.accuracy import Found, Guesses, accuracies
-from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features
+from sslkit.evaluations import targets
+from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.held_out import check_validation
 from sslkit.evaluations.rules import Rule
 from sslkit.evaluations.whole_network import fine_tuned
@@ -23,16 +25,17 @@ class FineTuneGrid:
     """Fine-tunes the whole network once for each pair of a grid, and with the best pair on all labelled images.
 
     SGD with Nesterov momentum 0.9, batches of 256, 20,000 steps; learning rates log-spaced in [1e-4, 1e-1]; weight decays
-    log-spaced in [1e-6, 1e-3], divided by the learning rate, and 0; the momentum of batch norm's statistics is
-    max(1 - 10 / s, 0.9) with s steps an epoch; training images cropped and flipped at random, test images seen in the
-    evaluation view (arXiv:2002.05709, appendix B.8). The pair with the best top-1 on the validation images is taken, of equal
-    ones the smaller learning rate, then the smaller decay, and trained anew on training and validation images together.
+    log-spaced in [1e-6, 1e-3], divided by the learning rate, and 0; the momentum of batch norm's statistics is max(1 - 10 / s,
+    0.9) with s steps an epoch; training images cropped and flipped at random, test images seen in the evaluation view
+    (arXiv:2002.05709, appendix B.8). The pair that is best on the validation images is taken, by the dataset's own metric; of
+    equal ones the smaller learning rate, then the smaller decay, and trained anew on training and validation images together.
 
-    The paper does not say how the rate falls; we take the cosine to 0 of its other trainings. From random weights it takes
-    40,000 steps and other bounds: lrs in [1e-3, 1], decays in [1e-5, 10^-1.5].
+    The paper does not say how the rate falls, nor by which metric a pair is chosen; we take the cosine to 0 of its other
+    trainings. From random weights it takes 40,000 steps and other bounds: lrs in [1e-3, 1], decays in [1e-5, 10^-1.5].
 
     Gives `finetune_grid_top1` and what goes with it, `finetune_grid_lr`, `finetune_grid_weight_decay`,
-    `finetune_grid_validation_top1`, and the array `finetune_grid_validation (lrs, decays)`.
+    `finetune_grid_validation_top1` or `..._mean_per_class`, by which it was chosen, and the array `finetune_grid_validation
+    (lrs, decays)`.
 
     Args:
         steps: of each training; the grid costs (num_lrs x (num_weight_decays + 1) + 1) times as many.
@@ -59,15 +62,26 @@ class FineTuneGrid:
         self.lrs: list[float] = np.geomspace(*lrs, num_lrs).tolist()
         self.weight_decays: list[float] = [0.0, *np.geomspace(*weight_decays, num_weight_decays).tolist()]
 
+    def settings(self, num_images: int, metric: Metric = "top1") -> dict[str, Any]:  # noqa: ARG002 - the same for any number
+        """What stands beside a number."""
+        return {"chosen_by": metric}
+
     def check(self, train: Features, test: Features, validation: Features | None = None) -> None:
         """See that the splits have labels by which to learn, to choose and to test; features may still be of width 0."""
-        labelled_features(train, test, "finetune_grid")
+        targets.of_features(train, test, "finetune_grid")
         if validation is not None:
-            labelled_features(train, validation, "finetune_grid")
+            targets.of_features(train, validation, "finetune_grid")
             check_validation(train, validation, test=test, evaluation="finetune_grid")
 
-    def __call__(self, encoder: nn.Module, selection: EvaluationImages, final: EvaluationImages, seed: int) -> Found:
-        """Accuracies on the test images of `final`; the pair is chosen on the test images of `selection`, which validate.
+    def __call__(
+        self,
+        encoder: nn.Module,
+        selection: EvaluationImages,
+        final: EvaluationImages,
+        seed: int,
+        metric: Metric = "top1",
+    ) -> Found:
+        """Accuracies on the test images of `final`; the pair is chosen on the test images of `selection`, by the `metric`.
 
         Raises:
             DataError: labels are missing.
@@ -77,23 +91,22 @@ class FineTuneGrid:
         for i, lr in enumerate(self.lrs):
             for j, decay in enumerate(self.weight_decays):
                 with contextlib.suppress(NonFiniteError):
-                    validation[i, j] = np.mean(self._trained(encoder, selection, lr, decay, seed=seed)[0].ranks == 0)
+                    chosen_by, validation[i, j] = self._trained(encoder, selection, lr, decay, seed=seed).measured(metric)
         if np.isnan(validation).all():
             raise NonFiniteError("finetune_grid: every training of the grid diverged. Lower lrs.")
         i, j = divmod(int(np.nanargmax(validation)), validation.shape[1])
         lr, decay = self.lrs[i], self.weight_decays[j]
-        found, labels = self._trained(encoder, final, lr, decay, seed=seed)
         return [
-            *accuracies(found, labels.test, prefix="finetune_grid", num_classes=labels.num_classes),
+            *self._trained(encoder, final, lr, decay, seed=seed).found("finetune_grid"),
             ("finetune_grid_lr", lr),
             ("finetune_grid_weight_decay", decay / lr),
-            ("finetune_grid_validation_top1", float(np.nanmax(validation))),
+            (f"finetune_grid_validation_{chosen_by}", float(np.nanmax(validation))),
             ("finetune_grid_validation", validation),
         ]
 
     def _trained(
         self, encoder: nn.Module, images: EvaluationImages, lr: float, decay: float, *, seed: int
-    ) -> tuple[Guesses, LabelledPair]:
+    ) -> targets.Guessed | targets.Ranked:
         rule = self.rule.but(base_lr=lr, weight_decay=decay / lr)
         num_images = 0 if images.train_labels is None else len(images.train_labels)
         steps_per_epoch = max(1, -(-num_images // rule.batch_size))

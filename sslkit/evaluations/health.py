@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
@@ -59,6 +59,7 @@ class Health:
     """
 
     protocol = "no labels, alignment of crops and flips"
+    learns: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -7,8 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
+from sslkit import draws
+from sslkit.datasets.subset import share
 from sslkit.errors import DataError
-from sslkit.evaluations.features import Features
+from sslkit.evaluations.features import Features, Labels, MultiLabels
+from sslkit.evaluations.score_losses import can_be_learnt
 
 
 class Parts(NamedTuple):
@@ -54,6 +57,20 @@ def validated(train: Features, validation: Features, *, test: Features, evaluati
         f"{train.split} and {validation.split}",
     )
     return Parts(train, validation, together)
+
+
+def rows_to_hold_out(labels: Labels | MultiLabels, fraction: float, *, seed: int) -> Int64[np.ndarray, " m"]:
+    """Rows of a share of the images, sorted; none where they, or those that are left, would be of no use.
+
+    Of images of one class each, a share of each class and at least one image, but never the only one: a class of which none is
+    left could not be learnt. Of images of several classes, a share of all.
+    """
+    if labels.ndim == 1:
+        rows = share(labels, fraction, seed=seed)
+        return rows[np.isin(labels[rows], np.delete(labels, rows))]
+    rows = np.sort(draws.shuffled(len(labels), seed, "validation")[: max(1, round(fraction * len(labels)))])
+    useful = bool((labels[rows] == 1).any() and can_be_learnt(np.delete(labels, rows, axis=0)).any())
+    return rows if useful else rows[:0]
 
 
 def held_out(train: Features, rows: Int64[np.ndarray, " m"], *, evaluation: str) -> Parts:

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt
 from torch import nn
 
-from sslkit.evaluations.accuracy import Found, accuracies
+from sslkit.evaluations import targets
+from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.classifier import Batch, ClassifierTraining
-from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features, labelled_images
+from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.frozen import encode, require_frozen
 from sslkit.evaluations.rules import LINEAR
 
@@ -32,8 +33,12 @@ class LinearProbe:
     `protocol` takes the settings that another framework publishes, to compare with its numbers: `sslkit.evaluations.rules`
     lists them. What is not a setting of SGD stays ours: crops, the zero start, and for "vissl" h in place of its grid of 2 x 2.
 
-    Gives `linear_top1`, and for more than ten classes `linear_top5`, after the last epoch. It costs a forward pass of the
-    encoder for every image in every epoch, `linear_cached` one for every image.
+    Where an image may be of several classes, the loss is the cross-entropy of a sigmoid for each class, summed over the
+    classes, its mean over the images (`sslkit.evaluations.targets`), and the number the 11-point mean average precision of VOC
+    2007.
+
+    Gives `linear_top1`, and for more than ten classes `linear_top5`, after the last epoch; or `linear_map`. It costs a forward
+    pass of the encoder for every image in every epoch, `linear_cached` one for every image.
 
     Args:
         protocol: whose settings; those given beside it take the place of its own.
@@ -60,9 +65,9 @@ class LinearProbe:
         """What stands beside a number."""
         return self.training.rule.settings
 
-    def check(self, train: Features, test: Features) -> LabelledPair:
+    def check(self, train: Features, test: Features) -> targets.Target:
         """The labels of both splits, if they have them; features may still be of width 0."""
-        return labelled_features(train, test, "linear")
+        return targets.of_features(train, test, "linear")
 
     def __call__(self, encoder: nn.Module, images: EvaluationImages) -> Found:
         """Accuracies on the test images of a classifier trained on the training images.
@@ -72,7 +77,7 @@ class LinearProbe:
             NonFiniteError: the training diverged, or the encoder's features are not finite.
             UserError: the encoder is in training mode.
         """
-        labels = labelled_images(images, "linear")
+        target = targets.of_images(images, "linear")
         require_frozen(encoder, "linear")
 
         def batches(epoch: int, batch_size: int) -> Iterator[Batch]:
@@ -80,7 +85,6 @@ class LinearProbe:
                 h = encode(encoder, x)
                 yield h, y.to(h.device)
 
-        classifier = self.training.fit(batches, num_images=len(labels.train), num_classes=labels.num_classes)
+        classifier = self.training.fit(batches, num_images=len(target.train), num_classes=target.num_classes, loss=target.loss)
         seen = (encode(encoder, x) for x in images.test_batches(256))
-        found = self.training.score(classifier, seen, labels.test)
-        return accuracies(found, labels.test, prefix="linear", num_classes=labels.num_classes)
+        return target.judged(self.training.score(classifier, seen)).found("linear")

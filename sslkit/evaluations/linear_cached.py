@@ -12,16 +12,17 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
 from sslkit.draws import shuffled
-from sslkit.evaluations.accuracy import Found, accuracies
+from sslkit.evaluations import targets
+from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.classifier import Batch, ClassifierTraining
-from sslkit.evaluations.features import EvaluationImages, Features, LabelledPair, labelled_features
+from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.frozen import encode
 from sslkit.evaluations.linear import Protocol
 from sslkit.evaluations.rules import LINEAR
 
 _ROWS = 4096  # test images scored at a time
 
-Rows = tuple[Float32[np.ndarray, "n d"], Int64[np.ndarray, " n"]]  # representations and their labels
+Rows = tuple[Float32[np.ndarray, "n d"], Int64[np.ndarray, "n *c"]]  # representations and their labels
 
 
 class LinearProbeCached:
@@ -38,7 +39,8 @@ class LinearProbeCached:
     take the cosine to 0 of the official code and the zero weights of its published command. That command also decays weights
     by 1e-6: set `weight_decay` for it. `protocol` takes another framework's settings, as told at `linear`.
 
-    Gives `linear_cached_top1`, and for more than ten classes `linear_cached_top5`, after the last epoch. A class that only the
+    Gives `linear_cached_top1`, and for more than ten classes `linear_cached_top5`, after the last epoch; or, where an image may
+    be of several classes, `linear_cached_map`, as told at `linear`. A class that only the
     test split has is never learnt, so its images count as errors. The same features and seed give the same bits.
 
     Args:
@@ -70,9 +72,9 @@ class LinearProbeCached:
         """What stands beside a number."""
         return self.training.rule.settings
 
-    def check(self, train: Features, test: Features) -> LabelledPair:
+    def check(self, train: Features, test: Features) -> targets.Target:
         """The labels of both splits, if they have them; features may still be of width 0."""
-        return labelled_features(train, test, "linear_cached")
+        return targets.of_features(train, test, "linear_cached")
 
     def __call__(
         self,
@@ -88,8 +90,8 @@ class LinearProbeCached:
             DataError: labels are missing, classes differ, or features are not finite.
             NonFiniteError: the training diverged.
         """
-        labels = self.check(train, test)
-        passes: list[Rows] = [(train.h, labels.train)]
+        target = self.check(train, test)
+        passes: list[Rows] = [(train.h, target.train)]
         if self.augmented_passes:
             assert encoder is not None, "augmented passes need the encoder"
             assert images is not None, "and the images"
@@ -101,9 +103,8 @@ class LinearProbeCached:
             for rows in np.split(order, range(batch_size, len(order), batch_size)):
                 yield torch.from_numpy(h[rows]), torch.from_numpy(y[rows])
 
-        classifier = self.training.fit(batches, num_images=len(train.h), num_classes=labels.num_classes)
-        found = self.training.score(classifier, _in_chunks(test.h), labels.test)
-        return accuracies(found, labels.test, prefix="linear_cached", num_classes=labels.num_classes)
+        classifier = self.training.fit(batches, num_images=len(train.h), num_classes=target.num_classes, loss=target.loss)
+        return target.judged(self.training.score(classifier, _in_chunks(test.h))).found("linear_cached")
 
 
 def _embedded(encoder: nn.Module, images: EvaluationImages, epoch: int) -> Rows:

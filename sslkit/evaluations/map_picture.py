@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Gt
@@ -42,6 +42,8 @@ class MapPicture:
         neighbours: how many of them belong together: the perplexity of t-SNE, the `n_neighbors` of UMAP; at most a third of the
             images.
     """
+
+    learns: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -1,14 +1,14 @@
-"""Images of one class each, as logistic regression sees them: what it minimises, what is held out, what is counted."""
+"""Images of one class each, as logistic regression sees them: what it minimises, what is counted."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
-from sslkit.datasets.subset import share
+from sslkit.datasets.images import Metric
 from sslkit.errors import DataError
-from sslkit.evaluations.accuracy import Found, accuracies, guesses
+from sslkit.evaluations.accuracy import Found, accuracies, guesses, mean_per_class, top1
 from sslkit.evaluations.features import Features, Labels, labelled_features
 from sslkit.evaluations.score_losses import SoftmaxLoss
 
@@ -19,14 +19,14 @@ class OneLabel:
     Args:
         train: the split to learn from.
         others: the splits that are scored.
+        metric: what a validation split is measured by: "top1" or "mean_per_class".
 
     Raises:
         DataError: labels are missing, classes differ, features are not finite, or all images of `train` are of one class.
     """
 
-    metric = "top1"
-
-    def __init__(self, train: Features, *others: Features) -> None:
+    def __init__(self, train: Features, *others: Features, metric: Metric = "top1") -> None:
+        self.metric = metric
         pairs = [labelled_features(train, other, "logistic") for other in others]
         self.num_classes = max(pair.num_classes for pair in pairs)
         if len(np.unique(pairs[0].train)) < 2:
@@ -38,15 +38,11 @@ class OneLabel:
         """What is minimised."""
         return SoftmaxLoss(_labels(features), num_classes=self.num_classes, device=device)
 
-    def held_out(self, features: Features, fraction: float, *, seed: int) -> Int64[np.ndarray, " m"]:
-        """Rows of a share of each class, at least one image, but never the only one."""
-        labels = _labels(features)
-        rows = share(labels, fraction, seed=seed)
-        return rows[np.isin(labels[rows], np.delete(labels, rows))]
-
     def measure(self, scores: Float64[np.ndarray, "n c"], features: Features) -> float:
-        """Top-1."""
-        return float(np.mean(guesses(scores, _labels(features)).ranks == 0))
+        """The metric."""
+        labels = _labels(features)
+        found = guesses(scores, labels)
+        return mean_per_class(found, labels) if self.metric == "mean_per_class" else top1(found)
 
     def found(self, scores: Float64[np.ndarray, "n c"], features: Features) -> Found:
         """All that is counted of a test split."""

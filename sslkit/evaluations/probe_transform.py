@@ -17,7 +17,7 @@ from sslkit.augmentations.gaussian_noise import GaussianNoise
 from sslkit.augmentations.sobel import Sobel
 from sslkit.draws import Draw, shuffled
 from sslkit.errors import DataError
-from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.accuracy import Found, guesses, top1
 from sslkit.evaluations.classifier import Batch, ClassifierTraining
 from sslkit.evaluations.features import EvaluationImages
 from sslkit.evaluations.frozen import encode, require_frozen
@@ -105,7 +105,8 @@ class TransformProbe:
                 yield torch.from_numpy(train.h[rows]), torch.from_numpy(train.answers[rows])
 
         network = self.training.fit(batches, num_images=len(train.h), num_classes=num_answers, encoder=hidden)
-        return float(np.mean(self.training.score(network, [torch.from_numpy(test.h)], test.answers).ranks == 0))
+        [scores] = self.training.score(network, [torch.from_numpy(test.h)])
+        return top1(guesses(scores, test.answers))
 
 
 class Question(NamedTuple):

@@ -1,17 +1,16 @@
-"""Images of several classes, as logistic regression sees them: what it minimises, what is held out, what is counted."""
+"""Images of several classes, as logistic regression sees them: what it minimises, what is counted."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
-from sslkit import draws
-from sslkit.errors import DataError
 from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.average_precision import average_precisions
-from sslkit.evaluations.features import Features, MultiLabels, require_finite
-from sslkit.evaluations.score_losses import SigmoidLoss, can_be_learnt
+from sslkit.evaluations.features import Features, MultiLabels, require_finite, require_same_classes
+from sslkit.evaluations.multi_labels import require_several
+from sslkit.evaluations.score_losses import SigmoidLoss
 
 
 class SeveralLabels:
@@ -32,27 +31,15 @@ class SeveralLabels:
     metric = "map"
 
     def __init__(self, train: Features, *others: Features) -> None:
-        for features in (train, *others):
-            _require_labels(features, train)
-        if not can_be_learnt(_labels(train)).any():
-            raise DataError(
-                f"evaluate: the split {train.split!r} has no class that some images are of and others are not, and 'logistic' "
-                f"needs one."
-            )
         for other in others:
-            if not (_labels(other) == 1).any():
-                raise DataError(f"evaluate: no image of the split {other.split!r} is of any class: 'logistic' can't rank them.")
+            require_same_classes(train, other, "logistic")
+        require_several([(f"split {one.split!r}", one.labels) for one in (train, *others)], "logistic")
+        for features in (train, *others):
+            require_finite(features, "logistic")
 
     def loss(self, features: Features, device: torch.device) -> SigmoidLoss:
         """What is minimised."""
         return SigmoidLoss(_labels(features), device=device)
-
-    def held_out(self, features: Features, fraction: float, *, seed: int) -> Int64[np.ndarray, " m"]:
-        """Rows of a share of the images; none where they, or those that are left, would be of no use."""
-        labels = _labels(features)
-        rows = np.sort(draws.shuffled(len(labels), seed, "validation")[: max(1, round(fraction * len(labels)))])
-        useful = bool((labels[rows] == 1).any() and can_be_learnt(np.delete(labels, rows, axis=0)).any())
-        return rows if useful else rows[:0]
 
     def measure(self, scores: Float64[np.ndarray, "n c"], features: Features) -> float:
         """Mean average precision."""
@@ -67,23 +54,3 @@ class SeveralLabels:
 def _labels(features: Features) -> MultiLabels:
     assert features.labels is not None, "they have been checked"
     return features.labels
-
-
-def _require_labels(features: Features, train: Features) -> None:
-    """Raise DataError if a split can't be used beside the training split."""
-    split, labels = features.split, features.labels
-    assert train.labels is not None, "it has decided that there are several labels"
-    if labels is None:
-        raise DataError(f"evaluate: the split {split!r} has no labels, and 'logistic' needs them.")
-    if len(labels) == 0:
-        raise DataError(f"evaluate: the split {split!r} has no images, and 'logistic' needs at least one.")
-    if labels.ndim != 2 or labels.shape[1] != train.labels.shape[1] or features.classes != train.classes:
-        raise DataError(
-            f"evaluate: the splits {train.split!r} and {split!r} have different classes, and 'logistic' needs the same."
-        )
-    if not np.isin(labels, (-1, 0, 1)).all():
-        raise DataError(
-            f"evaluate: the split {split!r} has labels from {labels.min()} to {labels.max()}; where an image may be of several "
-            f"classes, 'logistic' needs 1, 0, or -1 for what can't be told."
-        )
-    require_finite(features, "logistic")

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sslkit.errors import UserError
-from sslkit.evaluations.accuracy import Guesses
+from sslkit.evaluations import targets
 from sslkit.evaluations.classifier import Batch, ClassifierTraining
-from sslkit.evaluations.features import EvaluationImages, LabelledPair, labelled_images
+from sslkit.evaluations.features import EvaluationImages
 from sslkit.evaluations.frozen import device_of
 from sslkit.evaluations.rules import Rule
 from sslkit.gradient import seed_noise
@@ -20,8 +20,8 @@ from sslkit.gradient import seed_noise
 
 def fine_tuned(
     encoder: nn.Module, images: EvaluationImages, *, rule: Rule, evaluation: str, seed: int, norm_momentum: float | None = None
-) -> tuple[Guesses, LabelledPair]:
-    """What a network that learnt the training images makes of the test images, and the labels of both.
+) -> targets.Guessed | targets.Ranked:
+    """What a network that learnt the training images makes of the test images.
 
     Args:
         encoder: where the learning starts; it stays as it is.
@@ -36,7 +36,7 @@ def fine_tuned(
         NonFiniteError: the training diverged.
         UserError: the encoder has nothing to learn.
     """
-    labels = labelled_images(images, evaluation)
+    target = targets.of_images(images, evaluation)
     learning = copy.deepcopy(encoder)
     if not list(learning.parameters()):
         raise UserError(f"{evaluation}: the encoder has no weights; raw pixels can be a baseline of other evaluations only.")
@@ -52,5 +52,7 @@ def fine_tuned(
 
     seed_noise(seed, "finetune")
     training = ClassifierTraining(evaluation, rule)
-    network = training.fit(batches, num_images=len(labels.train), num_classes=labels.num_classes, encoder=learning)
-    return training.score(network, (x.to(device_of(learning, x)) for x in images.test_batches(256)), labels.test), labels
+    network = training.fit(
+        batches, num_images=len(target.train), num_classes=target.num_classes, encoder=learning, loss=target.loss
+    )
+    return target.judged(training.score(network, (x.to(device_of(learning, x)) for x in images.test_batches(256))))

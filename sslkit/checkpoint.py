@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ from sslkit.errors import CheckpointError
 
 _KEY = "sslkit"  # the one metadata key; with several the bytes of a file would differ from run to run
 _SEPARATOR = "/"
+_LONGEST_HEADER = 100_000_000  # bytes; safetensors reads none that is longer
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ def write(path: Path, data: bytes) -> None:
         kept = f" {path.name} from before is intact." if path.exists() else ""
         room = f"{len(data) / 2**20:.1f} MiB needed, {free / 2**20:.1f} MiB free"
         raise CheckpointError(f"{path}: can't be written: {error.strerror} ({room}).{kept}") from error
+
+
+def temporary(folder: Path) -> Iterator[Path]:
+    """The files in a folder that `write` was killed over, if nothing is being written there."""
+    return folder.glob(".*.tmp")
 
 
 def _sync(folder: Path) -> None:
@@ -106,23 +113,15 @@ def digest(tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None
     return found.hexdigest()
 
 
-def newest(folder: Path) -> tuple[Checkpoint | None, list[CheckpointError]]:
-    """The newest checkpoint of a folder that verifies, and what was wrong with newer ones."""
-    refused: list[CheckpointError] = []
-    for path in _newest_first(folder):
-        try:
-            return load(path), refused
-        except CheckpointError as error:
-            refused.append(error)
-    return None, refused
-
-
-def _newest_first(folder: Path) -> Iterator[Path]:
-    """`last` is never older than the numbered ones, whose names sort by age."""
-    last = folder / "last.safetensors"
-    if last.exists():
-        yield last
-    yield from sorted(folder.glob("epoch_*.safetensors"), reverse=True)
+def claimed_step(path: Path) -> float:
+    """The step that the head of a file speaks of, unverified and without reading the rest; infinity if it speaks of none."""
+    try:
+        with path.open("rb") as file:
+            length = file.read(8)
+            facts = _facts(length + file.read(min(int.from_bytes(length, "little"), _LONGEST_HEADER)))
+        return facts["step"] if isinstance(facts["step"], int) else math.inf
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return math.inf
 
 
 def state(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

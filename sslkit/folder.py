@@ -4,7 +4,7 @@ recipe.toml  resolved.toml
 metrics.jsonl               a line a logged step: functions of recipe, seed and step only
 timing.jsonl                what depends on the clock
 results.json                every evaluation with its protocol
-checkpoints/last.safetensors  checkpoints/epoch_0100.safetensors
+checkpoints/                step_0000123.safetensors, the newest two; epoch_0100.safetensors, which stays; damaged/
 encoder.safetensors         f alone
 evaluations/                what each evaluation said of each test image
 neighbours.png  map.png     what evaluations draw; of baselines and other layers in untrained/, z/, untrained/z/, ...
@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from sslkit import toml
-from sslkit.checkpoint import write
+from sslkit.checkpoint import temporary, write
+from sslkit.checkpoint_folder import newest_first
 from sslkit.errors import CheckpointError, RunFolderError
 from sslkit.origin import origin, other_versions
 from sslkit.results_form import complaint_of
@@ -38,9 +39,9 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
-    def last(self) -> Path:
-        """The newest checkpoint."""
-        return self.checkpoints / "last.safetensors"
+    def last(self) -> Path | None:
+        """The newest checkpoint, whole or not; None without any."""
+        return next(iter(newest_first(self.checkpoints)), None)
 
     @property
     def encoder(self) -> Path:
@@ -140,6 +141,12 @@ class RunFolder:
         if complaint:
             raise RunFolderError(f"{self.results}: can't be read: {complaint}. {origin(self.path)}")
         return content["results"], content["finished"]
+
+    def tidy(self) -> None:
+        """Remove what a killed write left beside its place; nothing reads it."""
+        for place in (self.path, self.checkpoints, self.path / "evaluations", self.path / "features"):
+            for path in temporary(place):
+                path.unlink()
 
     def probe(self) -> None:
         """Fail now rather than after hours: the folder can be made and written to."""

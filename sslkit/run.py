@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from torch import Tensor
 
-from sslkit import build, checkpoint, encoder, gradient, machine, schedule
+from sslkit import build, checkpoint, checkpoint_folder, encoder, gradient, machine, schedule
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import skipped
 from sslkit.errors import DataError, NonFiniteError, Stopped, UserError
@@ -140,6 +140,7 @@ class Run:
     def complete(self) -> None:
         """Resume or start, train to the end, evaluate, and write down the results."""
         self.folder.probe()
+        self.folder.tidy()
         start = self.restore()
         self.journal.take_up(step=start, epoch=start / self.facts.steps_per_epoch)
         self.journal.open([build.component(part, folder=self.folder.path, step=start) for part in self.recipe.track])
@@ -199,7 +200,7 @@ class Run:
     def _check(self, step: int, loss: Tensor) -> None:
         if not math.isfinite(loss.item()):
             saved = self.folder.last
-            kept = f"The last checkpoint is {saved}." if saved.exists() else "No checkpoint is written yet."
+            kept = f"The last checkpoint is {saved}." if saved else "No checkpoint is written yet."
             raise NonFiniteError(
                 f"the loss is {loss.item()} at step {step}; nothing was updated with it. {kept} "
                 f"A smaller train.base_lr or a longer train.warmup_epochs are the usual remedies."
@@ -219,10 +220,9 @@ class Run:
             numbers = {**{name: float(value) for name, value in scalars.items()}, **numbers, **rates}
             self.journal.log(step, numbers, timing=self.watch.lap())
         self._report(step, numbers, logged=logged)
-        if asked or last or (inside == 0 and self._saved_after(epoch)):
-            self._save(step, self.folder.last)
-        if inside == 0 and epoch % self.recipe.train.keep_every_epochs == 0:
-            self._save(step, self.folder.checkpoints / f"epoch_{epoch:04d}.safetensors")
+        kept = inside == 0 and epoch % self.recipe.train.keep_every_epochs == 0
+        if asked or last or kept or (inside == 0 and self._saved_after(epoch)):
+            self._save(step, kept_epoch=epoch if kept else None)
         if asked:
             raise Stopped("asked to stop")
         if not last:
@@ -230,18 +230,18 @@ class Run:
         return False
 
     def _saved_after(self, epoch: int) -> bool:
-        """An evaluation can be interrupted, and a kept checkpoint must not be newer than the last one."""
-        settings = self.recipe.train
-        due = epoch % settings.checkpoint_every_epochs == 0 or epoch % settings.keep_every_epochs == 0
-        return due or bool(self.evaluator.due(epoch))
+        """Every so many epochs, and before an evaluation, which can be interrupted."""
+        return epoch % self.recipe.train.checkpoint_every_epochs == 0 or bool(self.evaluator.due(epoch))
 
     def _report(self, step: int, numbers: Mapping[str, float], *, logged: bool) -> None:
         shown = {"epochs": self.recipe.train.epochs, "images_per_second": self.watch.images_per_second}
         self.report.step(step, {**numbers, **shown, "epoch": math.ceil(numbers["epoch"])}, logged=logged)
 
-    def _save(self, step: int, path: Path) -> None:
+    def _save(self, step: int, *, kept_epoch: int | None) -> None:
+        path = checkpoint_folder.path_of(self.folder.checkpoints, step, kept_epoch=kept_epoch)
         tensors = checkpoint.state(self.method, self.optimizer)
         checkpoint.save(path, tensors, {"kind": "checkpoint", "step": step, "recipe": self.recipe.to_dict()})
+        checkpoint_folder.purge(self.folder.checkpoints)
 
     def _evaluate_due(self, step: int) -> None:
         """The evaluations on the way, unless they were done before a stop."""

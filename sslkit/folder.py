@@ -65,10 +65,8 @@ class RunFolder:
         """
         if not self.path.exists():
             return None
-        if not self.path.is_dir():
-            raise RunFolderError(f"{self.path}: is a file, and a run needs a folder. Name another with -o FOLDER.")
         if not self.resolved.exists():
-            # A run that was killed while it made its folder leaves a recipe.toml, and perhaps a file that begins with a dot.
+            # A run that was killed while it made its folder leaves a recipe.toml, and files that begin with a dot: its lock too.
             if any(path.name != "recipe.toml" and not path.name.startswith(".") for path in self.path.iterdir()):
                 raise RunFolderError(f"{self.path}: is not empty and no run of sslkit. Name another folder with -o FOLDER.")
             return None

@@ -21,6 +21,7 @@ from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.journal import Journal
 from sslkit.loader import Batch, Loader, Plan
+from sslkit.lock import locked
 from sslkit.progress import Reporter, reporter
 from sslkit.recipe import Recipe
 from sslkit.results import Result
@@ -54,12 +55,12 @@ def run(
     report = reporter(Console()) if report is None else report
     text = recipe.to_toml() if text is None else text
     target = RunFolder(folder).beside() if fresh else RunFolder(folder)
-    before = target.claim(differences=recipe.differences)
-    finished = before is not None and target.read_results()[1]
-    if before is not None and finished and recipe.same_evaluations(before):
-        report.say(f"{target.path}: this run is complete. --fresh starts it anew beside it.")
-        return target
-    with stop_request() as stop:
+    with locked(target.path, say=report.say), stop_request() as stop:
+        before = target.claim(differences=recipe.differences)
+        finished = before is not None and target.read_results()[1]
+        if before is not None and finished and recipe.same_evaluations(before):
+            report.say(f"{target.path}: this run is complete. --fresh starts it anew beside it.")
+            return target
         work = Run(recipe, target, report=report, stop=stop)
         if before is not None:
             refuse_other_images(target.path, before, num_images=work.facts.num_images)

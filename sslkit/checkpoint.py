@@ -24,7 +24,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from sslkit.errors import CheckpointError
+from sslkit.errors import CheckpointError, ResourceError
 
 _KEY = "sslkit"  # the one metadata key; with several the bytes of a file would differ from run to run
 _SEPARATOR = "/"
@@ -41,7 +41,7 @@ class Checkpoint:
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and JSON facts to `path`, or raise CheckpointError and leave what was there."""
+    """Write tensors and JSON facts to `path`, or raise ResourceError and leave what was there."""
     # Copies of their own: safetensors refuses tensors that share memory, as tied weights do.
     stored = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     content = {**facts, "digest": digest(stored, facts)}
@@ -65,7 +65,7 @@ def write(path: Path, data: bytes) -> None:
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
         kept = f" {path.name} from before is intact." if path.exists() else ""
         room = f"{len(data) / 2**20:.1f} MiB needed, {free / 2**20:.1f} MiB free"
-        raise CheckpointError(f"{path}: can't be written: {error.strerror} ({room}).{kept}") from error
+        raise ResourceError(f"{path}: can't be written: {error.strerror} ({room}).{kept}") from error
 
 
 def temporary(folder: Path) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from traceback import print_exc
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sslkit.commands import components, recipes, runs
-from sslkit.errors import SslkitError
+from sslkit.errors import ResourceError, SslkitError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +39,8 @@ def main() -> None:
     except OSError as error:
         if traceback:
             raise
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
+        lacking = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}", ResourceError.exit_status if lacking else 1)
     except Exception as error:
         _refused(error)
         raise

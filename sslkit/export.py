@@ -45,7 +45,7 @@ def embed_run(run: Trained, split: str, *, layer: str, into: Path, report: Repor
     with stop_request() as stop:
         workers = machine.num_workers(run.recipe.data.options["workers"])
         seen = Split(images, split, view=run.transform.view, workers=workers, poll=stop.poll)
-        with report.work(f"features of {split}", len(images)) as advance:
+        with stop.at_once(), report.work(f"features of {split}", len(images)) as advance:
             features = embed(network, seen, device=machine.device(), progress=advance, into=into, facts=facts)
     for line in skipped([images]):
         report.say(line)

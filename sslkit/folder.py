@@ -22,7 +22,7 @@ from typing import Any
 from sslkit import toml
 from sslkit.checkpoint import temporary, write
 from sslkit.checkpoint_folder import newest_first
-from sslkit.errors import CheckpointError, RunFolderError
+from sslkit.errors import ResourceError, RunFolderError
 from sslkit.origin import origin, other_versions
 from sslkit.results_form import complaint_of
 
@@ -66,7 +66,7 @@ class RunFolder:
         if not self.path.exists():
             return None
         if not self.resolved.exists():
-            # A run that was killed while it made its folder leaves a recipe.toml, and files that begin with a dot: its lock too.
+            # A run that was killed while it made its folder leaves a recipe.toml, and files that begin with a dot, as its lock.
             if any(path.name != "recipe.toml" and not path.name.startswith(".") for path in self.path.iterdir()):
                 raise RunFolderError(f"{self.path}: is not empty and no run of sslkit. Name another folder with -o FOLDER.")
             return None
@@ -101,7 +101,7 @@ class RunFolder:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
         except OSError as error:
-            raise CheckpointError(f"{path}: can't be written: {error.strerror}. The last checkpoint is intact.") from error
+            raise ResourceError(f"{path}: can't be written: {error.strerror}. The last checkpoint is intact.") from error
 
     def truncate(self, name: str, *, step: int) -> None:
         """Drop the lines of a `.jsonl` file that were written after a step, and a line that was cut off."""

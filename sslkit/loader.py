@@ -21,6 +21,7 @@ from sslkit import draws, micro_batches
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import unreadable_of
 from sslkit.errors import SslkitError, UserError
+from sslkit.signals import left_to_parent
 from sslkit.views import View, prepare
 
 _PREFETCH = 2  # parts that each worker prepares ahead
@@ -208,5 +209,6 @@ class _Tasks(Dataset[Done]):
 
 
 def _start_worker(_: int) -> None:
+    left_to_parent()
     cv2.setNumThreads(0)  # a worker is one thread; OpenCV's own would fight the training for the cores
     torch.set_num_threads(1)

@@ -36,10 +36,13 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
     if changed := [line for line in differing if not line.startswith(LOCATIONS)]:
         raise UserError("--set: evaluation can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
     with locked(folder, say=report.say), stop_request() as stop:
-        evaluator = Evaluator(recipe, partial(build.images, recipe), folder=folder, report=report, poll=stop.poll)
-        evaluator.check_layers(run.head)
-        results = evaluator.baselines(in_channels=run.transform.channels)
-        results += evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=recipe.evaluate, online=run.online)
+        with stop.at_once():
+            evaluator = Evaluator(recipe, partial(build.images, recipe), folder=folder, report=report, poll=stop.poll)
+            evaluator.check_layers(run.head)
+            results = evaluator.baselines(in_channels=run.transform.channels)
+            results += evaluator.trained(
+                run.encoder, run.head, epoch=recipe.train.epochs, parts=recipe.evaluate, online=run.online
+            )
         before, finished = target.read_results()
         target.write_results(merged(before, results), finished=finished)
     for line in skipped(split.images for split in evaluator.splits.values()):

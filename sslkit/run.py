@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 from sslkit import build, checkpoint, checkpoint_folder, encoder, gradient, machine, schedule
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import skipped
+from sslkit.distributed.ranks import num_ranks
 from sslkit.errors import DataError, NonFiniteError, Stopped, UserError
 from sslkit.evaluate import Evaluator
 from sslkit.facts import facts
@@ -26,7 +28,7 @@ from sslkit.progress import Reporter, reporter
 from sslkit.recipe import Recipe
 from sslkit.results import Result
 from sslkit.sections import Part
-from sslkit.signals import StopRequest, stop_request
+from sslkit.signals import StopRequest, awaited, stop_request
 from sslkit.stopwatch import Stopwatch
 from sslkit.taking_up import refuse_other_images, restored
 from sslkit.train import Scalars, train
@@ -49,31 +51,40 @@ def run(
 
     Raises:
         UserError: the data, a component or the folder can't be used; raised before anything is written.
-        Stopped: somebody asked to stop; all is saved.
+        Stopped: somebody asked to stop; all is saved. Preempted, which is one, where SIGTERM or SIGUSR1 asked.
     """
     _refuse_ranks()
     report = reporter(Console()) if report is None else report
     text = recipe.to_toml() if text is None else text
     target = RunFolder(folder).beside() if fresh else RunFolder(folder)
-    with locked(target.path, say=report.say), stop_request() as stop:
+    with locked(target.path, say=report.say), _stopping(target, fresh=fresh) as stop:
         before = target.claim(differences=recipe.differences)
         finished = before is not None and target.read_results()[1]
         if before is not None and finished and recipe.same_evaluations(before):
             report.say(f"{target.path}: this run is complete. --fresh starts it anew beside it.")
             return target
-        work = Run(recipe, target, report=report, stop=stop)
-        if before is not None:
-            refuse_other_images(target.path, before, num_images=work.facts.num_images)
-            work.restore()  # before the versions in resolved.toml become the installed ones: it may name those that fit
+        with stop.at_once():
+            work = Run(recipe, target, report=report, stop=stop)
+            if before is not None:
+                refuse_other_images(target.path, before, num_images=work.facts.num_images)
+                work.restore()  # before the versions in resolved.toml become the installed ones: it may name those that fit
         target.create(recipe=text, resolved=work.resolved())
         if finished:
             report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
-        try:
-            work.complete()
-        except Stopped:
-            how = f"-o {target.path}, without --fresh, goes" if fresh else "The same command goes"
-            raise Stopped(f"stopped, and saved in {target.path}. {how} on from there.") from None
+        work.complete()
     return target
+
+
+@contextmanager
+def _stopping(folder: RunFolder, *, fresh: bool) -> Iterator[StopRequest]:
+    """The stop that a run can be asked for; where it ends the run, the error says what to do."""
+    with stop_request() as stop:
+        try:
+            yield stop
+        except Stopped as error:
+            done = f"saved in {folder.path}" if folder.last else "before there was anything to save"
+            how = f"-o {folder.path}, without --fresh, goes on from there" if fresh else "The same command goes on from there"
+            raise type(error)(f"stopped, {done}. {how}.") from None
 
 
 def _refuse_ranks() -> None:
@@ -124,6 +135,7 @@ class Run:
         self.evaluator.check_layers(self.method.head)
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.start: int | None = None  # steps done already, once `restore` has looked
+        self.done = self.saved = 0  # steps
         self.journal = Journal(folder, report=report)
         self.sliced = recipe.train.slice_size < recipe.train.batch_size
         self.watch = Stopwatch(recipe.train.batch_size)
@@ -158,6 +170,7 @@ class Run:
         """Put everything back as it was at the newest checkpoint, once; gives the steps done by then."""
         if self.start is None:
             self.start = restored(self.folder, self.method, self.optimizer, report=self.report)
+            self.done = self.saved = self.start
             if self.start:
                 self.report.say(f"{self.folder.path}: goes on after step {self.start} of {self.facts.steps}")
         return self.start
@@ -182,18 +195,26 @@ class Run:
                 on_step=self._on_step,
                 start=start,
             )
+        except Stopped:
+            if self.saved < self.done:  # while the next batch was awaited
+                self._save(self.done, kept_epoch=None)
+            raise
         finally:
             self.report.trained()
 
     def _batches(self, start: int, stop: int) -> Iterator[Any]:
         if not self.sliced:
-            return self.watch.timed(self.loader.batches(start, stop))
+            return self._awaited(self.watch.timed(self.loader.batches(start, stop)))
         batches = self.loader.sliced(start, stop, micro_batch=self.recipe.train.slice_size)
         return (one._replace(first=self._shown(one.first, 0.0), second=self._shown(one.second, 0.5)) for one in batches)
 
+    def _awaited(self, batches: Iterator[Batch], *, when: Callable[[], bool] = lambda: True) -> Iterator[Batch]:
+        """The same, interrupted by a stop that is asked for; of several ranks none can leave alone."""
+        return batches if num_ranks() > 1 else awaited(batches, self.stop, when=when)
+
     def _shown(self, slices: Iterator[Batch], fraction: float) -> Iterator[Batch]:
         """The slices of a batch; a step with many of them takes long, and its progress shows."""
-        for one in self.watch.timed(slices):
+        for one in self._awaited(self.watch.timed(slices), when=lambda: self.saved == self.done):  # nothing is lost then
             yield one
             fraction += len(one.indices) / self.recipe.train.batch_size / 2
             self.report.part(fraction)
@@ -210,7 +231,7 @@ class Run:
     def _on_step(self, step: int, loss: Tensor, scalars: Scalars) -> bool:
         """Log, save, evaluate, stop: in this order, so that nothing is lost."""
         self.watch.step()
-        asked = bool(self.stop)
+        self.done, asked = step, bool(self.stop)
         epoch, inside = divmod(step, self.facts.steps_per_epoch)
         last = step == self.facts.steps
         numbers = {"epoch": step / self.facts.steps_per_epoch, "loss": loss.item()}
@@ -225,7 +246,7 @@ class Run:
         if asked or last or kept or (inside == 0 and self._saved_after(epoch)):
             self._save(step, kept_epoch=epoch if kept else None)
         if asked:
-            raise Stopped("asked to stop")
+            raise self.stop.stopped()
         if not last:
             self._evaluate_due(step)
         return False
@@ -243,6 +264,7 @@ class Run:
         tensors = checkpoint.state(self.method, self.optimizer)
         checkpoint.save(path, tensors, {"kind": "checkpoint", "step": step, "recipe": self.recipe.to_dict()})
         checkpoint_folder.purge(self.folder.checkpoints)
+        self.saved = step
 
     def _evaluate_due(self, step: int) -> None:
         """The evaluations on the way, unless they were done before a stop."""
@@ -255,7 +277,8 @@ class Run:
 
     def _evaluated(self, epoch: int, parts: Sequence[Part]) -> list[Result]:
         online = getattr(self.method, "classifier", None)
-        return self.evaluator.trained(self.method.backbone, self.method.head, epoch=epoch, parts=parts, online=online)
+        with self.stop.at_once():
+            return self.evaluator.trained(self.method.backbone, self.method.head, epoch=epoch, parts=parts, online=online)
 
     def _finish(self) -> None:
         facts = {
@@ -267,6 +290,7 @@ class Run:
         }
         encoder.save(self.folder.encoder, self.method.backbone, facts=facts)
         last = self.recipe.train.epochs
-        results = self.evaluator.baselines(in_channels=self.channels)
+        with self.stop.at_once():
+            results = self.evaluator.baselines(in_channels=self.channels)
         results += self._evaluated(last, self.recipe.evaluate)
         self.journal.record(results, step=self.facts.steps, epoch=last, finished=True)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sslkit import checkpoint, checkpoint_folder
-from sslkit.errors import CheckpointError
+from sslkit.errors import CheckpointError, ResourceError
 from sslkit.folder import RunFolder
 from sslkit.optimizers.adamw import AdamW
 from sslkit.optimizers.lars import LARS
@@ -182,7 +182,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint.os, "fsync", full)
-    with pytest.raises(CheckpointError, match=r"No space left on device .* MiB free\)\. a\.safetensors from before is intact"):
+    with pytest.raises(ResourceError, match=r"No space left on device .* MiB free\)\. a\.safetensors from before is intact"):
         saved(path, 2)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]

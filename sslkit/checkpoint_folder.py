@@ -58,16 +58,16 @@ def newest_whole(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, []
 
 
+def on_the_way(folder: Path) -> list[Path]:
+    """The checkpoints that are not kept for good, the oldest first; a `last` is from before there were others."""
+    numbered = {int(found[1]): path for path in folder.glob("step_*") if (found := re.fullmatch(r"step_(\d+)", path.stem))}
+    return [*folder.glob("last.safetensors"), *(numbered[step] for step in sorted(numbered))]
+
+
 def purge(folder: Path) -> None:
     """Delete the checkpoints on the way but for the newest two."""
-    on_the_way = {
-        int(found[1]): path for path in folder.iterdir() if (found := re.fullmatch(r"step_(\d+).safetensors", path.name))
-    }
-    older = [on_the_way[step] for step in sorted(on_the_way)[:-_ROLLING]]
-    if len(on_the_way) >= _ROLLING:
-        older.append(folder / "last.safetensors")
-    for path in older:
-        path.unlink(missing_ok=True)
+    for path in on_the_way(folder)[:-_ROLLING]:
+        path.unlink()
 
 
 def _set_aside(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from traceback import print_exc
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sslkit.commands import components, recipes, runs
-from sslkit.errors import ResourceError, SslkitError
+from sslkit.errors import LACKING, ResourceError, SslkitError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,8 +38,8 @@ def main() -> None:
     except OSError as error:
         if traceback:
             raise
-        lacking = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}", ResourceError.exit_status if lacking else 1)
+        status = ResourceError.exit_status if error.errno in LACKING else 1
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}", status)
     except Exception as error:
         _refused(error)
         raise

@@ -18,8 +18,12 @@ SslkitError                 something failed                            exit sta
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+# What the system says where the disk or the memory does not suffice, or fails.
+LACKING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 class SslkitError(Exception):

@@ -101,7 +101,7 @@ class RunFolder:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
         except OSError as error:
-            raise ResourceError(f"{path}: can't be written: {error.strerror}. The last checkpoint is intact.") from error
+            raise ResourceError(f"{path}: can't be written: {error.strerror}.") from error
 
     def truncate(self, name: str, *, step: int) -> None:
         """Drop the lines of a `.jsonl` file that were written after a step, and a line that was cut off."""

@@ -26,6 +26,7 @@ from sslkit.loader import Batch, Loader, Plan
 from sslkit.lock import locked
 from sslkit.progress import Reporter, reporter
 from sslkit.recipe import Recipe
+from sslkit.resources import explained, refuse_too_little_room
 from sslkit.results import Result
 from sslkit.sections import Part
 from sslkit.signals import StopRequest, awaited, stop_request
@@ -71,7 +72,8 @@ def run(
         target.create(recipe=text, resolved=work.resolved())
         if finished:
             report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
-        work.complete()
+        with explained(target):
+            work.complete()
     return target
 
 
@@ -155,6 +157,9 @@ class Run:
         self.folder.probe()
         self.folder.tidy()
         start = self.restore()
+        epochs = range(start // self.facts.steps_per_epoch, self.recipe.train.epochs)  # that are still to come, from 0
+        keep_every = self.recipe.train.keep_every_epochs
+        refuse_too_little_room(self.folder, self.method, self.optimizer, epochs=epochs, keep_every=keep_every)
         self.journal.take_up(step=start, epoch=start / self.facts.steps_per_epoch)
         self.journal.open([build.component(part, folder=self.folder.path, step=start) for part in self.recipe.track])
         try:

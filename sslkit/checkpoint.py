@@ -87,6 +87,11 @@ def load(path: Path) -> Checkpoint:
         data = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read: {error.strerror}.") from error
+    return parse(data, path)
+
+
+def parse(data: bytes, path: Path) -> Checkpoint:
+    """Verify the bytes of a file; CheckpointError says what is wrong with them."""
     try:
         tensors = load_tensors(data)
         facts = _facts(data)

@@ -48,7 +48,8 @@ def main() -> None:
 
 def _fail(message: str, status: int) -> None:
     printable = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
-    typer.echo(printable, err=True)
+    if printable:
+        typer.echo(printable, err=True)
     sys.exit(status)
 
 

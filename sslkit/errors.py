@@ -4,6 +4,8 @@ SslkitError                 something failed                            exit sta
 ├── CheckpointError         a file that holds results can't be used     exit status 5
 ├── NonFiniteError          a number is not finite; nothing was updated exit status 6
 ├── ResourceError           the disk or the memory does not suffice     exit status 7
+├── OtherRankFailed         another process of the training failed      its exit status
+├── RankLost                another process of the training is gone      exit status 76
 ├── Stopped                 asked to stop; everything is saved          exit status 130
 │   └── Preempted           the same, asked by the machine              exit status 75
 └── UserError               what was handed in can't be used            exit status 2
@@ -48,6 +50,20 @@ class ResourceError(SslkitError):
     """The disk or the memory does not suffice, or fails; what was written before is intact."""
 
     exit_status = 7
+
+
+class OtherRankFailed(SslkitError):
+    """Another process of the training failed; the message is empty where that one tells it to the same people."""
+
+    def __init__(self, message: str, *, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+class RankLost(SslkitError):
+    """Another process of the training is gone, or does not answer."""
+
+    exit_status = 76
 
 
 class Stopped(SslkitError):

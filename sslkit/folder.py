@@ -38,6 +38,10 @@ class RunFolder:
         """Where checkpoints lie."""
         return self.path / "checkpoints"
 
+    def checkpoint_names(self) -> list[tuple[str, int]]:
+        """The checkpoints that lie here, with the times of their writing: what changes as a run gets on."""
+        return sorted((path.name, path.stat().st_mtime_ns) for path in self.checkpoints.glob("*.safetensors"))
+
     @property
     def last(self) -> Path | None:
         """The newest checkpoint, whole or not; None without any."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from sslkit import draws, micro_batches
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import unreadable_of
+from sslkit.distributed.ranks import share_of
 from sslkit.errors import SslkitError, UserError
 from sslkit.signals import left_to_parent
 from sslkit.views import View, prepare
@@ -72,6 +73,11 @@ class Plan(NamedTuple):
             return self.num_images // self.batch_size
         return math.ceil(self.num_images / self.batch_size)
 
+    def size(self, step: int) -> int:
+        """How many images a step has: `batch_size`, or what is left in a tail."""
+        first = step % self.batches_per_epoch * self.batch_size
+        return min(self.batch_size, self.num_images - first)
+
     def indices(self, step: int) -> Int64[np.ndarray, " n"]:
         """The images of a step, counted from the start of training."""
         epoch, batch = divmod(step, self.batches_per_epoch)
@@ -95,13 +101,24 @@ class Loader:
         workers: processes that prepare views beside the training; 0 prepares them in this one.
         label: a word of the address, so that training and evaluation draw different numbers.
         parts: pieces of a batch that workers prepare side by side.
+        rank: which of the processes that train together this is; each prepares its own rows of every batch, or slice.
+        num_ranks: how many they are.
 
     Raises:
         UserError: there is not one whole batch, or too little shared memory for the workers.
     """
 
     def __init__(
-        self, images: Images, views: Sequence[View], *, plan: Plan, workers: int = 0, label: str = "views", parts: int = 4
+        self,
+        images: Images,
+        views: Sequence[View],
+        *,
+        plan: Plan,
+        workers: int = 0,
+        label: str = "views",
+        parts: int = 4,
+        rank: int = 0,
+        num_ranks: int = 1,
     ) -> None:
         if plan.batches_per_epoch == 0:
             raise UserError(f"batch_size: is {plan.batch_size}, and there are {plan.num_images} images; not one whole batch.")
@@ -111,19 +128,22 @@ class Loader:
         self.workers = workers
         self.label = label
         self.parts = parts if workers else 1
+        self.own = partial(share_of, rank=rank, num_ranks=num_ranks)
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """The batches of these steps."""
-        return self._prepared(((step, slice(None)) for step in range(start, stop)), size=self.plan.batch_size)
+        """The batches of these steps; of each this rank's rows."""
+        order = ((step, self.own(slice(0, self.plan.size(step)))) for step in range(start, stop))
+        return self._prepared(order, size=_length(self.own(slice(0, self.plan.batch_size))))
 
     def sliced(self, start: int, stop: int, *, micro_batch: int) -> Iterator[SlicedBatch]:
         """The same batches in slices of at most `micro_batch` images, as equal as can be.
 
-        The views of a slice are made anew for its second pass: having addresses, they are the same.
+        The views of a slice are made anew for its second pass: having addresses, they are the same. Of each slice there are
+        this rank's rows; labels and indices are those of the whole batch.
         """
-        slices = micro_batches.slices(self.plan.batch_size, micro_batch)
+        slices = [self.own(rows) for rows in micro_batches.slices(self.plan.batch_size, micro_batch)]
         order = ((step, rows) for step in range(start, stop) for _ in ("first", "second") for rows in slices)
-        stream = self._prepared(order, size=micro_batches.largest(self.plan.batch_size, micro_batch))
+        stream = self._prepared(order, size=max(map(_length, slices)))
         for step in range(start, stop):
             labels, indices = self._labelled(step, slice(None))
             yield SlicedBatch(islice(stream, len(slices)), islice(stream, len(slices)), labels, indices)
@@ -176,6 +196,10 @@ class Loader:
         indices = self.plan.indices(step)[rows]
         labels = None if self.images.labels is None else torch.from_numpy(self.images.labels[indices])
         return labels, torch.from_numpy(indices)
+
+
+def _length(rows: slice) -> int:
+    return int(rows.stop - rows.start)
 
 
 Done = tuple[int, slice, int, dict[int, str], SslkitError | None]

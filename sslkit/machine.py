@@ -18,10 +18,11 @@ def device() -> torch.device:
 
 
 def num_workers(asked: object) -> int:
-    """The workers of `[data] workers`; "auto" is none without a GPU, where they would take the cores that train."""
+    """The workers of `[data] workers` for a process that trains; "auto" is none without a GPU: they would take its cores."""
     if isinstance(asked, int):
         return asked
-    return min(8, max(1, (os.cpu_count() or 2) - 1)) if torch.cuda.is_available() else 0
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's
+    return min(8, max(1, (os.cpu_count() or 2) // processes - 1)) if torch.cuda.is_available() else 0
 
 
 def precision(asked: Precision) -> Precision:

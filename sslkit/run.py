@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from typing import Any
 from rich.console import Console
 from torch import Tensor
 
-from sslkit import build, checkpoint, checkpoint_folder, encoder, gradient, machine, schedule
+from sslkit import build, checkpoint, checkpoint_folder, encoder, gradient, machine, micro_batches, schedule
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import skipped
-from sslkit.distributed.ranks import num_ranks
-from sslkit.errors import DataError, NonFiniteError, Stopped, UserError
+from sslkit.distributed.agreement import largest_of_all, led, refuse_differences, together
+from sslkit.distributed.batch_norm import with_global_norm, with_own_norm
+from sslkit.distributed.ranks import group, is_leader, num_ranks, rank
+from sslkit.errors import DataError, NonFiniteError, OtherRankFailed, Stopped, UserError
 from sslkit.evaluate import Evaluator
 from sslkit.facts import facts
 from sslkit.folder import RunFolder
@@ -29,7 +31,7 @@ from sslkit.recipe import Recipe
 from sslkit.resources import explained, refuse_too_little_room
 from sslkit.results import Result
 from sslkit.sections import Part
-from sslkit.signals import StopRequest, awaited, stop_request
+from sslkit.signals import StopRequest, awaited, stop_request, stopped
 from sslkit.stopwatch import Stopwatch
 from sslkit.taking_up import refuse_other_images, restored
 from sslkit.train import Scalars, train
@@ -43,6 +45,8 @@ def run(
 ) -> RunFolder:
     """Train a recipe in a run folder, or go on with it, and evaluate the encoder.
 
+    In processes that torchrun started this is called in each of them; rank 0 writes the folder and speaks to people.
+
     Args:
         recipe: what to do.
         folder: the run folder; an unfinished run of the same recipe in it is continued.
@@ -54,47 +58,46 @@ def run(
         UserError: the data, a component or the folder can't be used; raised before anything is written.
         Stopped: somebody asked to stop; all is saved. Preempted, which is one, where SIGTERM or SIGUSR1 asked.
     """
-    _refuse_ranks()
-    report = reporter(Console()) if report is None else report
-    text = recipe.to_toml() if text is None else text
-    target = RunFolder(folder).beside() if fresh else RunFolder(folder)
-    with locked(target.path, say=report.say), _stopping(target, fresh=fresh) as stop:
-        before = target.claim(differences=recipe.differences)
-        finished = before is not None and target.read_results()[1]
+    with group(), ExitStack() as held:
+        report = (reporter(Console()) if report is None else report) if is_leader() else reporter(Console(quiet=True))
+        target = RunFolder(Path(led(lambda: str(RunFolder(folder).beside().path if fresh else folder))))
+        led(lambda: held.enter_context(locked(target.path, say=report.say)))
+        before = led(lambda: target.claim(differences=recipe.differences))
+        finished = before is not None and led(lambda: target.read_results()[1])
         if before is not None and finished and recipe.same_evaluations(before):
             report.say(f"{target.path}: this run is complete. --fresh starts it anew beside it.")
             return target
-        with stop.at_once():
-            work = Run(recipe, target, report=report, stop=stop)
+        with _ending(target, fresh=fresh) as stop:
+            with together(), stop.at_once():
+                work = Run(recipe, target, report=report, stop=stop)
+                if before is not None:
+                    refuse_other_images(target.path, before, num_images=work.facts.num_images)
+            refuse_differences(work.about(), advice="All ranks have to see the same recipe, images and versions.")
             if before is not None:
-                refuse_other_images(target.path, before, num_images=work.facts.num_images)
                 work.restore()  # before the versions in resolved.toml become the installed ones: it may name those that fit
-        target.create(recipe=text, resolved=work.resolved())
-        if finished:
-            report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
-        with explained(target):
-            work.complete()
-    return target
+            written = recipe.to_toml() if text is None else text
+            led(lambda: target.create(recipe=written, resolved=work.resolved()))
+            if finished:
+                report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
+            with explained(target):
+                work.complete()
+        return target
 
 
 @contextmanager
-def _stopping(folder: RunFolder, *, fresh: bool) -> Iterator[StopRequest]:
-    """The stop that a run can be asked for; where it ends the run, the error says what to do."""
+def _ending(folder: RunFolder, *, fresh: bool) -> Iterator[StopRequest]:
+    """The stop that a run can be asked for; what ends all ranks alike is told by the leader, with what to do then."""
     with stop_request() as stop:
         try:
             yield stop
-        except Stopped as error:
-            done = f"saved in {folder.path}" if folder.last else "before there was anything to save"
+        except (Stopped, NonFiniteError) as error:
+            if not is_leader():
+                raise OtherRankFailed("", exit_status=error.exit_status) from None
+            if isinstance(error, NonFiniteError):
+                raise
+            done = f"and saved in {folder.path}" if folder.last else "before there was anything to save"
             how = f"-o {folder.path}, without --fresh, goes on from there" if fresh else "The same command goes on from there"
             raise type(error)(f"stopped, {done}. {how}.") from None
-
-
-def _refuse_ranks() -> None:
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError(
-            "torchrun: sslkit trains in one process for now, and several would write over each other's run folder. "
-            "Start it without torchrun."
-        )
 
 
 class Run:
@@ -114,6 +117,7 @@ class Run:
         self, recipe: Recipe, folder: RunFolder, *, report: Reporter, stop: StopRequest, open_images: OpenImages | None = None
     ) -> None:
         self.recipe, self.folder, self.report, self.stop = recipe, folder, report, stop
+        _refuse_ranks_without_images(recipe)
         self.device = machine.device()
         if self.device.type == "cpu":
             machine.keep_freed_memory()
@@ -131,16 +135,22 @@ class Run:
         self.evaluator = Evaluator(recipe, opener, folder=folder.path, report=report, poll=stop.poll)
         plan = Plan(len(images), recipe.train.batch_size, recipe.train.seed)
         workers = machine.num_workers(recipe.data.options["workers"])
-        self.loader = Loader(images, [build.view(view) for view in recipe.views], plan=plan, workers=workers)
+        views = [build.view(view) for view in recipe.views]
+        self.loader = Loader(images, views, plan=plan, workers=workers, rank=rank(), num_ranks=num_ranks())
         classes = build.num_classes(images)
-        self.method = build.method(recipe, in_channels=images.channels, num_classes=classes).to(self.device)
-        self.evaluator.check_layers(self.method.head)
+        method = build.method(recipe, in_channels=images.channels, num_classes=classes)
+        self.evaluator.check_layers(method.head)
+        self.method: Any = with_global_norm(method.to(self.device))
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.start: int | None = None  # steps done already, once `restore` has looked
         self.done = self.saved = 0  # steps
         self.journal = Journal(folder, report=report)
         self.sliced = recipe.train.slice_size < recipe.train.batch_size
         self.watch = Stopwatch(recipe.train.batch_size)
+
+    def about(self) -> dict[str, Any]:
+        """What has to be the same on all ranks."""
+        return {"recipe": self.recipe.digest(), "num_images": self.facts.num_images, "versions": versions(self.recipe)}
 
     def resolved(self) -> str:
         """The recipe as TOML with every default, and in `[resolved]` every number derived and every version."""
@@ -154,22 +164,25 @@ class Run:
 
     def complete(self) -> None:
         """Resume or start, train to the end, evaluate, and write down the results."""
-        self.folder.probe()
-        self.folder.tidy()
+        led(self.folder.probe)
+        led(self.folder.tidy)
         start = self.restore()
         epochs = range(start // self.facts.steps_per_epoch, self.recipe.train.epochs)  # that are still to come, from 0
         keep_every = self.recipe.train.keep_every_epochs
-        refuse_too_little_room(self.folder, self.method, self.optimizer, epochs=epochs, keep_every=keep_every)
-        self.journal.take_up(step=start, epoch=start / self.facts.steps_per_epoch)
-        self.journal.open([build.component(part, folder=self.folder.path, step=start) for part in self.recipe.track])
+        led(lambda: refuse_too_little_room(self.folder, self.method, self.optimizer, epochs=epochs, keep_every=keep_every))
+        led(partial(self._open_journal, start))
         try:
             self._evaluate_due(start)
             self._train(start)
-            self._finish()
+            led(self._finish)
         finally:
             self.journal.close()
             for line in skipped([self.loader.images, *(split.images for split in self.evaluator.splits.values())]):
                 self.report.say(line)
+
+    def _open_journal(self, start: int) -> None:
+        self.journal.take_up(step=start, epoch=start / self.facts.steps_per_epoch)
+        self.journal.open([build.component(part, folder=self.folder.path, step=start) for part in self.recipe.track])
 
     def restore(self) -> int:
         """Put everything back as it was at the newest checkpoint, once; gives the steps done by then."""
@@ -236,7 +249,7 @@ class Run:
     def _on_step(self, step: int, loss: Tensor, scalars: Scalars) -> bool:
         """Log, save, evaluate, stop: in this order, so that nothing is lost."""
         self.watch.step()
-        self.done, asked = step, bool(self.stop)
+        self.done, asked = step, largest_of_all(self.stop.number if self.stop else 0)
         epoch, inside = divmod(step, self.facts.steps_per_epoch)
         last = step == self.facts.steps
         numbers = {"epoch": step / self.facts.steps_per_epoch, "loss": loss.item()}
@@ -245,13 +258,14 @@ class Run:
             group = self.optimizer.param_groups[0]
             rates = {"lr": group["lr"] / group.get("lr_scale", 1.0)}
             numbers = {**{name: float(value) for name, value in scalars.items()}, **numbers, **rates}
-            self.journal.log(step, numbers, timing=self.watch.lap())
+            if is_leader():
+                self.journal.log(step, numbers, timing=self.watch.lap())
         self._report(step, numbers, logged=logged)
         kept = inside == 0 and epoch % self.recipe.train.keep_every_epochs == 0
         if asked or last or kept or (inside == 0 and self._saved_after(epoch)):
             self._save(step, kept_epoch=epoch if kept else None)
         if asked:
-            raise self.stop.stopped()
+            raise stopped(asked)
         if not last:
             self._evaluate_due(step)
         return False
@@ -267,23 +281,28 @@ class Run:
     def _save(self, step: int, *, kept_epoch: int | None) -> None:
         path = checkpoint_folder.path_of(self.folder.checkpoints, step, kept_epoch=kept_epoch)
         tensors = checkpoint.state(self.method, self.optimizer)
-        checkpoint.save(path, tensors, {"kind": "checkpoint", "step": step, "recipe": self.recipe.to_dict()})
-        checkpoint_folder.purge(self.folder.checkpoints)
+        if num_ranks() > 1:
+            refuse_differences(
+                {"weights": checkpoint.digest(tensors)}, advice="The machines compute differently; use equal ones."
+            )
+        facts = {"kind": "checkpoint", "step": step, "recipe": self.recipe.to_dict()}
+        led(lambda: checkpoint.save(path, tensors, facts))
+        led(lambda: checkpoint_folder.purge(self.folder.checkpoints))
         self.saved = step
 
     def _evaluate_due(self, step: int) -> None:
         """The evaluations on the way, unless they were done before a stop."""
         epoch, inside = divmod(step, self.facts.steps_per_epoch)
-        if step in (0, self.facts.steps) or inside or self.journal.evaluated(epoch):
-            return
-        if parts := self.evaluator.due(epoch):
-            self.journal.record(self._evaluated(epoch, parts), step=step, epoch=epoch)
+        parts = self.evaluator.due(epoch)
+        if parts and inside == 0 and step not in (0, self.facts.steps) and not led(lambda: self.journal.evaluated(epoch)):
+            led(lambda: self.journal.record(self._evaluated(epoch, parts), step=step, epoch=epoch))
             self.watch.restart()
 
     def _evaluated(self, epoch: int, parts: Sequence[Part]) -> list[Result]:
+        f, g = (with_own_norm(copy.deepcopy(network)) for network in (self.method.backbone, self.method.head))
         online = getattr(self.method, "classifier", None)
         with self.stop.at_once():
-            return self.evaluator.trained(self.method.backbone, self.method.head, epoch=epoch, parts=parts, online=online)
+            return self.evaluator.trained(f, g, epoch=epoch, parts=parts, online=online)
 
     def _finish(self) -> None:
         facts = {
@@ -299,3 +318,11 @@ class Run:
             results = self.evaluator.baselines(in_channels=self.channels)
         results += self._evaluated(last, self.recipe.evaluate)
         self.journal.record(results, step=self.facts.steps, epoch=last, finished=True)
+
+
+def _refuse_ranks_without_images(recipe: Recipe) -> None:
+    slices = micro_batches.slices(recipe.train.batch_size, recipe.train.micro_batch)
+    fewest = min(rows.stop - rows.start for rows in slices)
+    if num_ranks() > fewest:
+        which = "train.batch_size" if len(slices) == 1 else "train.micro_batch"
+        raise UserError(f"{which}: {num_ranks()} processes share {fewest} images; each needs one at least.")

@@ -37,16 +37,12 @@ class StopRequest:
             self.number = number
         self.asked = True
         if self._at_once:
-            raise self.stopped()
-
-    def stopped(self) -> Stopped:
-        """The error that this request ends in: of a person, or of a machine that takes its place back."""
-        return (Stopped if self.number == signal.SIGINT else Preempted)("asked to stop")
+            raise stopped(self.number)
 
     def poll(self, *_: object) -> None:
         """Raise Stopped if somebody has asked; for work that can be done again."""
         if self.asked:
-            raise self.stopped()
+            raise stopped(self.number)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -57,6 +53,11 @@ class StopRequest:
             yield
         finally:
             self._at_once = before
+
+
+def stopped(number: int) -> Stopped:
+    """The error that a request ends in, by its signal: of a person, or of a machine that takes its place back."""
+    return (Stopped if number == signal.SIGINT else Preempted)("asked to stop")
 
 
 def awaited(items: Iterator[Item], stop: StopRequest, *, when: Callable[[], bool] = lambda: True) -> Iterator[Item]:

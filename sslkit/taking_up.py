@@ -11,6 +11,8 @@ from torch import nn
 
 from sslkit import checkpoint
 from sslkit.checkpoint_folder import newest_whole
+from sslkit.distributed.agreement import bytes_from_leader, led, together
+from sslkit.distributed.ranks import is_leader, num_ranks
 from sslkit.errors import CheckpointError, RunFolderError
 from sslkit.folder import RunFolder
 from sslkit.origin import origin
@@ -41,13 +43,31 @@ def restored(folder: RunFolder, method: nn.Module, optimizer: torch.optim.Optimi
     Raises:
         CheckpointError: there are checkpoints and none is whole, or the newest whole one is not of this network and optimizer.
     """
+    found = None
+    with together():
+        if is_leader():
+            found = _newest(folder, report)
+    with together():
+        found = _on_all_ranks(found)
+        if found is None:
+            return 0
+        try:
+            checkpoint.restore(found, method, optimizer)
+            return checkpoint.step_of(found)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}. {origin(folder.path)}") from error
+
+
+def _newest(folder: RunFolder, report: Reporter) -> checkpoint.Checkpoint | None:
     found, refused = newest_whole(folder.checkpoints)
     for sentence in refused:
         report.say(sentence)
-    if found is None:
-        return 0
-    try:
-        checkpoint.restore(found, method, optimizer)
-        return checkpoint.step_of(found)
-    except CheckpointError as error:
-        raise CheckpointError(f"{error}. {origin(folder.path)}") from error
+    return found
+
+
+def _on_all_ranks(found: checkpoint.Checkpoint | None) -> checkpoint.Checkpoint | None:
+    """What the leader found, sent to the others: the folder may lie on its own disk."""
+    path = led(lambda: None if found is None else str(found.path))
+    if path is None or num_ranks() == 1:
+        return found
+    return checkpoint.parse(bytes_from_leader(Path(path).read_bytes() if is_leader() else b""), Path(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -16,13 +17,24 @@ app = typer.Typer()
 @app.command()
 def run(
     recipe: RecipeName,
+    *,
     output: Annotated[Optional[Path], typer.Option("-o", "--output", help="Run folder; runs/NAME by default.")] = None,  # noqa: UP045
     overrides: Set = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew beside a run folder that exists.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Go through the whole recipe in minutes, on drawn images.")] = False,
-) -> None:
+    num_processes: Annotated[
+        int, typer.Option("--nproc", metavar="N", min=1, help="Train in N processes on this machine, one a GPU.")
+    ] = 1,
+) -> int:
     """Train a recipe, or go on with it, and evaluate the encoder."""
     path, checked = checked_recipe(recipe, overrides)
+    if num_processes > 1:
+        if smoke:
+            raise UserError("--smoke: goes in one process; --nproc does not go with it.")
+        from sslkit.commands.processes import in_processes
+
+        folder = output or Path("runs") / checked.name
+        return in_processes(num_processes, recipe, folder=folder, overrides=overrides or [], fresh=fresh)
     from sslkit.progress import reporter
     from sslkit.table import results_table
 
@@ -36,13 +48,15 @@ def run(
         terminal.print(
             results_table(smoke_test(checked, report=report), title=f"{checked.name}, smoke test: these numbers mean nothing")
         )
-        return
+        return 0
     from sslkit.run import run as start
 
     folder = start(checked, output or Path("runs") / checked.name, report=report, text=path.read_text("utf-8"), fresh=fresh)
-    results = folder.read_results()[0]
-    terminal.print(results_table(results, title=checked.name) if results else "the recipe asks for no number")
-    report.say(f"run folder: {folder.path}")
+    if os.environ.get("RANK", "0") == "0":
+        results = folder.read_results()[0]
+        terminal.print(results_table(results, title=checked.name) if results else "the recipe asks for no number")
+        report.say(f"run folder: {folder.path}")
+    return 0
 
 
 @app.command("eval")

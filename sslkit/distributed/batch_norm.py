@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from sslkit.distributed.ranks import num_ranks
 from sslkit.errors import ContractError
 
+_Norm = TypeVar("_Norm", bound=_NormBase)
+
 
 class GlobalBatchNorm(_NormBase):
     """Batch norm whose statistics are those of the global batch, and whose gradient goes through all ranks' statistics.
@@ -22,6 +24,8 @@ class GlobalBatchNorm(_NormBase):
     together from their means and variances, not from sums of squares, which lose digits. Running statistics move alike on all
     ranks. Its state is that of torch's batch norm, so a checkpoint does not tell with how many ranks it was written.
     """
+
+    local: type[_BatchNorm] = nn.BatchNorm2d  # whose place it takes
 
     def forward(self, x: Float[Tensor, "n c ..."]) -> Float[Tensor, "n c ..."]:
         """Normalise; in eval mode by the running statistics."""
@@ -56,12 +60,22 @@ def with_global_norm(module: nn.Module) -> nn.Module:
         return module
     for name, child in module.named_modules(remove_duplicate=False):
         if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
-            module = _replaced(module, name, _made_global(child))
+            made = _with_state_of(child, GlobalBatchNorm)
+            made.local = type(child)
+            module = _replaced(module, name, made)
         elif isinstance(child, _BatchNorm) and not isinstance(child, nn.SyncBatchNorm):
             raise ContractError(
                 f"{name}: {type(child).__name__} is a batch norm of its own kind, and its statistics would be those of one "
                 f"rank. Train it in one process, or use torch.nn.BatchNorm2d."
             )
+    return module
+
+
+def with_own_norm(module: nn.Module) -> nn.Module:
+    """The module with every global batch norm in it made torch's own again, in place: for what one process does alone."""
+    for name, child in module.named_modules(remove_duplicate=False):
+        if isinstance(child, GlobalBatchNorm):
+            module = _replaced(module, name, _with_state_of(child, child.local))
     return module
 
 
@@ -72,10 +86,9 @@ def _replaced(module: nn.Module, name: str, by: nn.Module) -> nn.Module:
     return module
 
 
-def _made_global(norm: _BatchNorm) -> GlobalBatchNorm:
-    made = GlobalBatchNorm(
-        norm.num_features, norm.eps, norm.momentum, affine=False, track_running_stats=norm.track_running_stats
-    )
+def _with_state_of(norm: _NormBase, kind: type[_Norm]) -> _Norm:
+    """A norm of this kind that has the very parameters and buffers of another."""
+    made = kind(norm.num_features, norm.eps, norm.momentum, affine=False, track_running_stats=norm.track_running_stats)
     made.affine = norm.affine
     for name, parameter in norm.named_parameters():
         made.register_parameter(name, parameter)

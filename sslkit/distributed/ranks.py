@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from sslkit.errors import UserError
+from sslkit.errors import RankLost, UserError
+
+# Words of torch's errors when another process is gone, or silent for too long.
+_LOST = ("Connection reset", "Connection closed", "Broken pipe", "Connection refused", "Timed out", "gloo", "NCCL")
 
 
 def num_ranks() -> int:
@@ -22,6 +25,11 @@ def num_ranks() -> int:
 def rank() -> int:
     """Which of them this is, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_leader() -> bool:
+    """Whether this is the process that writes files and speaks to people."""
+    return rank() == 0
 
 
 def share(rows: slice) -> slice:
@@ -49,6 +57,7 @@ def group(*, timeout_seconds: float = 600) -> Iterator[None]:
 
     Raises:
         UserError: the variables that torchrun sets are there in part only.
+        RankLost: another process is gone, or does not answer.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
@@ -63,6 +72,11 @@ def group(*, timeout_seconds: float = 600) -> Iterator[None]:
     dist.init_process_group(timeout=timedelta(seconds=timeout_seconds))  # gloo for what lies on the CPU, nccl on GPUs
     try:
         yield
+    except RuntimeError as error:
+        sign = next((sign for sign in _LOST if sign in str(error)), None)
+        if sign is None:
+            raise
+        raise RankLost(f"rank {rank()}: ends, for another rank does not answer any more ({sign}).") from error
     finally:
         dist.destroy_process_group()
 

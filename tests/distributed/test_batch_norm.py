@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from on_ranks import on_ranks
 from torch import nn
 
 from sslkit.distributed.batch_norm import GlobalBatchNorm, with_global_norm
 from sslkit.distributed.ranks import share
 from sslkit.errors import ContractError
+from sslkit.testing.ranks import on_ranks
 
 
 def network(case: str) -> nn.Module:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from on_ranks import on_ranks
 from torch import Tensor, nn
 
 from sslkit import gradient
@@ -17,6 +16,7 @@ from sslkit.distributed.ranks import num_ranks, rows_of_all, share, share_of
 from sslkit.heads.mlp import MLP
 from sslkit.losses import registry
 from sslkit.methods.siamese import Siamese
+from sslkit.testing.ranks import on_ranks
 
 NUM_IMAGES = 7  # so that two and three ranks have uneven shares
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from on_ranks import on_ranks
 from torch import nn
 
 from sslkit.distributed.gather import gather
 from sslkit.distributed.gradients import average_gradients
 from sslkit.distributed.ranks import group, num_ranks, rank, share_of
 from sslkit.errors import UserError
+from sslkit.testing.ranks import on_ranks
 
 
 @given(start=st.integers(0, 50), length=st.integers(0, 100), num_ranks=st.integers(1, 9))

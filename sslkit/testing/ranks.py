@@ -1,4 +1,4 @@
-"""Run a function on several ranks: processes of gloo on this machine, forked from a server that has imported torch already."""
+"""Ranks: run a function in several processes of gloo on this machine, forked from a server that has imported torch already."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def on_ranks(num_ranks: int, function: Callable[..., Any], *arguments: Any, time
             theirs.close()
             started.append((process, ours))
         try:
-            found = [_received(ours, rank, timeout) for rank, (_, ours) in enumerate(started)]
+            found = [_received(ours, timeout) for _, ours in started]
         finally:
             for process, _ in started:
                 process.kill()
@@ -41,7 +41,7 @@ def on_ranks(num_ranks: int, function: Callable[..., Any], *arguments: Any, time
     return [result for _, result in found]
 
 
-def _received(connection: Connection, rank: int, timeout: float) -> tuple[bool, Any]:
+def _received(connection: Connection, timeout: float) -> tuple[bool, Any]:
     if not connection.poll(timeout):
         return False, f"nothing came within {timeout} s"
     try:
@@ -60,7 +60,7 @@ def _one(connection: Connection, store: str, place: tuple[int, int], function: C
         if num_ranks > 1:
             dist.init_process_group(
                 "gloo",
-                store=dist.FileStore(str(Path(store)), num_ranks),
+                store=torch.distributed.FileStore(str(Path(store)), num_ranks),  # type: ignore[attr-defined]
                 rank=rank,
                 world_size=num_ranks,
                 timeout=timedelta(seconds=30),

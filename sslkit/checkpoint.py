@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -23,10 +24,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from sslkit.errors import CheckpointError
+from sslkit.errors import CheckpointError, ResourceError
 
 _KEY = "sslkit"  # the one metadata key; with several the bytes of a file would differ from run to run
 _SEPARATOR = "/"
+_LONGEST_HEADER = 100_000_000  # bytes; safetensors reads none that is longer
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Checkpoint:
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and JSON facts to `path`, or raise CheckpointError and leave what was there."""
+    """Write tensors and JSON facts to `path`, or raise ResourceError and leave what was there."""
     # Copies of their own: safetensors refuses tensors that share memory, as tied weights do.
     stored = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     content = {**facts, "digest": digest(stored, facts)}
@@ -63,7 +65,12 @@ def write(path: Path, data: bytes) -> None:
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
         kept = f" {path.name} from before is intact." if path.exists() else ""
         room = f"{len(data) / 2**20:.1f} MiB needed, {free / 2**20:.1f} MiB free"
-        raise CheckpointError(f"{path}: can't be written: {error.strerror} ({room}).{kept}") from error
+        raise ResourceError(f"{path}: can't be written: {error.strerror} ({room}).{kept}") from error
+
+
+def temporary(folder: Path) -> Iterator[Path]:
+    """The files in a folder that `write` was killed over, if nothing is being written there."""
+    return folder.glob(".*.tmp")
 
 
 def _sync(folder: Path) -> None:
@@ -111,23 +118,15 @@ def digest(tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None
     return found.hexdigest()
 
 
-def newest(folder: Path) -> tuple[Checkpoint | None, list[CheckpointError]]:
-    """The newest checkpoint of a folder that verifies, and what was wrong with newer ones."""
-    refused: list[CheckpointError] = []
-    for path in _newest_first(folder):
-        try:
-            return load(path), refused
-        except CheckpointError as error:
-            refused.append(error)
-    return None, refused
-
-
-def _newest_first(folder: Path) -> Iterator[Path]:
-    """`last` is never older than the numbered ones, whose names sort by age."""
-    last = folder / "last.safetensors"
-    if last.exists():
-        yield last
-    yield from sorted(folder.glob("epoch_*.safetensors"), reverse=True)
+def claimed_step(path: Path) -> float:
+    """The step that the head of a file speaks of, unverified and without reading the rest; infinity if it speaks of none."""
+    try:
+        with path.open("rb") as file:
+            length = file.read(8)
+            facts = _facts(length + file.read(min(int.from_bytes(length, "little"), _LONGEST_HEADER)))
+        return facts["step"] if isinstance(facts["step"], int) else math.inf
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return math.inf
 
 
 def state(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

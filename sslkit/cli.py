@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sslkit.commands import components, recipes, runs
-from sslkit.errors import SslkitError
+from sslkit.errors import LACKING, ResourceError, SslkitError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +38,8 @@ def main() -> None:
     except OSError as error:
         if traceback:
             raise
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
+        status = ResourceError.exit_status if error.errno in LACKING else 1
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}", status)
     except Exception as error:
         _refused(error)
         raise

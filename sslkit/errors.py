@@ -1,12 +1,14 @@
 """Every error that sslkit raises on purpose, and the suggestion that goes with a misspelt word.
 
-SslkitError                 something failed                           exit status 1
-├── CheckpointError         a checkpoint can't be written or read
-├── NonFiniteError          a loss is not a number; nothing was updated
+SslkitError                 something failed                            exit status 1
+├── CheckpointError         a file that holds results can't be used     exit status 5
+├── NonFiniteError          a number is not finite; nothing was updated exit status 6
+├── ResourceError           the disk or the memory does not suffice     exit status 7
 ├── OtherRankFailed         another process of the training failed      its exit status
-├── RankLost                another process of the training is gone     exit status 76
+├── RankLost                another process of the training is gone      exit status 76
 ├── Stopped                 asked to stop; everything is saved          exit status 130
-└── UserError               what was handed in can't be used           exit status 2
+│   └── Preempted           the same, asked by the machine              exit status 75
+└── UserError               what was handed in can't be used            exit status 2
     ├── RecipeError         a recipe, with all its problems at once
     ├── UnknownName         no component of a kind has this name
     ├── ContractError       a class breaks the contract of its kind
@@ -19,8 +21,12 @@ SslkitError                 something failed                           exit stat
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+# What the system says where the disk or the memory does not suffice, or fails.
+LACKING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 class SslkitError(Exception):
@@ -30,11 +36,21 @@ class SslkitError(Exception):
 
 
 class CheckpointError(SslkitError):
-    """A checkpoint can't be written or read."""
+    """A checkpoint, or another file that holds results, is missing, damaged, or not what is needed."""
+
+    exit_status = 5
 
 
 class NonFiniteError(SslkitError):
-    """A loss is not a finite number; raised before anything was updated."""
+    """A loss or a gradient is not a finite number; raised before anything was updated."""
+
+    exit_status = 6
+
+
+class ResourceError(SslkitError):
+    """The disk or the memory does not suffice, or fails; what was written before is intact."""
+
+    exit_status = 7
 
 
 class OtherRankFailed(SslkitError):
@@ -55,6 +71,12 @@ class Stopped(SslkitError):
     """The user asked to stop; everything is saved."""
 
     exit_status = 130
+
+
+class Preempted(Stopped):
+    """SIGTERM or SIGUSR1 asked to stop; everything is saved, and the same command goes on."""
+
+    exit_status = 75
 
 
 class UserError(SslkitError):

@@ -57,7 +57,7 @@ def embed_run(run: Trained, split: str, *, layer: str, into: Path, report: Repor
         workers = machine.num_workers(run.recipe.data.options["workers"])
         view = build.view(run.recipe.evaluation_augmentations)
         seen = Split(images, split, view=view, workers=workers, poll=stop.poll)
-        with report.work(f"features of {split}", len(images)) as advance:
+        with stop.at_once(), report.work(f"features of {split}", len(images)) as advance:
             features = embed(network, seen, device=machine.device(), progress=advance, into=into, facts=facts)
     for line in skipped([images]):
         report.say(line)

@@ -41,19 +41,23 @@ def write_features(
     shapes = {"h": (len(indices), first.shape[1]), **{name: array.shape for name, array in arrays.items()}}
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("wb") as file:
-        file.write(_header(shapes, facts))
-        rows = 0
-        for batch in chain([first], stream):
-            assert batch.dtype == np.float32, "the header says so"
-            rows += len(batch)
-            file.write(np.ascontiguousarray(batch).data)
-        assert rows == len(indices), f"{rows} rows for {len(indices)} images"
-        for array in arrays.values():
-            file.write(np.ascontiguousarray(array, dtype=np.int64).data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            file.write(_header(shapes, facts))
+            rows = 0
+            for batch in chain([first], stream):
+                assert batch.dtype == np.float32, "the header says so"
+                rows += len(batch)
+                file.write(np.ascontiguousarray(batch).data)
+            assert rows == len(indices), f"{rows} rows for {len(indices)} images"
+            for array in arrays.values():
+                file.write(np.ascontiguousarray(array, dtype=np.int64).data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)  # it may be large, and the disk full
+        raise
 
 
 def read_features(path: Path) -> tuple[Features, dict[str, Any]]:

@@ -4,7 +4,7 @@ recipe.toml  resolved.toml
 metrics.jsonl               a line a logged step: functions of recipe, seed and step only
 timing.jsonl                what depends on the clock
 results.json                every evaluation with its protocol, and which images were skipped
-checkpoints/last.safetensors  checkpoints/epoch_0100.safetensors
+checkpoints/                step_0000123.safetensors, the newest two; epoch_0100.safetensors, which stays; damaged/
 encoder.safetensors         f alone
 evaluations/                what each evaluation said of each test image
 neighbours.png  map.png     what evaluations draw; of baselines and other layers in untrained/, z/, untrained/z/, ...;
@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from sslkit import toml
-from sslkit.checkpoint import write
-from sslkit.errors import CheckpointError, RunFolderError
+from sslkit.checkpoint import temporary, write
+from sslkit.checkpoint_folder import newest_first
+from sslkit.errors import ResourceError, RunFolderError
 from sslkit.origin import origin, other_versions
 from sslkit.results_form import complaint_of
 
@@ -43,9 +44,9 @@ class RunFolder:
         return sorted((path.name, path.stat().st_mtime_ns) for path in self.checkpoints.glob("*.safetensors"))
 
     @property
-    def last(self) -> Path:
-        """The newest checkpoint."""
-        return self.checkpoints / "last.safetensors"
+    def last(self) -> Path | None:
+        """The newest checkpoint, whole or not; None without any."""
+        return next(iter(newest_first(self.checkpoints)), None)
 
     @property
     def encoder(self) -> Path:
@@ -69,10 +70,8 @@ class RunFolder:
         """
         if not self.path.exists():
             return None
-        if not self.path.is_dir():
-            raise RunFolderError(f"{self.path}: is a file, and a run needs a folder. Name another with -o FOLDER.")
         if not self.resolved.exists():
-            # A run that was killed while it made its folder leaves a recipe.toml, and perhaps a file that begins with a dot.
+            # A run that was killed while it made its folder leaves a recipe.toml, and files that begin with a dot, as its lock.
             if any(path.name != "recipe.toml" and not path.name.startswith(".") for path in self.path.iterdir()):
                 raise RunFolderError(f"{self.path}: is not empty and no run of sslkit. Name another folder with -o FOLDER.")
             return None
@@ -107,7 +106,7 @@ class RunFolder:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
         except OSError as error:
-            raise CheckpointError(f"{path}: can't be written: {error.strerror}. The last checkpoint is intact.") from error
+            raise ResourceError(f"{path}: can't be written: {error.strerror}.") from error
 
     def truncate(self, name: str, *, step: int) -> None:
         """Drop the lines of a `.jsonl` file that were written after a step, and a line that was cut off."""
@@ -155,6 +154,12 @@ class RunFolder:
         if complaint:
             raise RunFolderError(f"{self.results}: can't be read: {complaint}. {origin(self.path)}")
         return dict(content)
+
+    def tidy(self) -> None:
+        """Remove what a killed write left beside its place; nothing reads it."""
+        for place in (self.path, self.checkpoints, self.path / "evaluations", self.path / "features"):
+            for path in temporary(place):
+                path.unlink()
 
     def probe(self) -> None:
         """Fail now rather than after hours: the folder can be made and written to."""

@@ -22,6 +22,7 @@ from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import unreadable_of
 from sslkit.distributed.ranks import share_of
 from sslkit.errors import SslkitError, UserError
+from sslkit.signals import left_to_parent
 from sslkit.views import View, prepare
 
 _PREFETCH = 2  # parts that each worker prepares ahead
@@ -232,5 +233,6 @@ class _Tasks(Dataset[Done]):
 
 
 def _start_worker(_: int) -> None:
+    left_to_parent()
     cv2.setNumThreads(0)  # a worker is one thread; OpenCV's own would fight the training for the cores
     torch.set_num_threads(1)

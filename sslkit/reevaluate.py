@@ -10,6 +10,7 @@ from sslkit import build
 from sslkit.datasets.stand_in import complaints_of, skipped
 from sslkit.errors import UserError
 from sslkit.evaluate import Evaluator
+from sslkit.lock import locked
 from sslkit.progress import Reporter
 from sslkit.recipe import LOCATIONS, Recipe
 from sslkit.results import Result, merged
@@ -27,22 +28,25 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
 
     Raises:
         CheckpointError: the encoder, or the last checkpoint, is missing or damaged.
-        UserError: the folder holds no run, or an override would make it another run.
+        UserError: the folder holds no run, or an override would make it another run, or another process uses it.
     """
     run = Trained.load(folder, overrides)
     recipe, target = run.recipe, run.folder
     differing = recipe.differences(Recipe.load(target.resolved).to_dict())
     if changed := [line for line in differing if not line.startswith(LOCATIONS)]:
         raise UserError("--set: evaluation can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
-    with stop_request() as stop:
-        images = cache(partial(build.images, recipe))
-        evaluator = Evaluator(recipe, images, folder=folder, report=report, poll=stop.poll, digest=run.digest)
-        evaluator.check_layers(run.head)
-        results = evaluator.baselines(in_channels=run.transform.channels)
-        results += evaluator.trained(run.encoder, run.head, epoch=recipe.train.epochs, parts=recipe.evaluate, online=run.online)
-    seen = [split.images for split in evaluator.splits.values()]
+    with locked(folder, say=report.say), stop_request() as stop:
+        with stop.at_once():
+            images = cache(partial(build.images, recipe))
+            evaluator = Evaluator(recipe, images, folder=folder, report=report, poll=stop.poll, digest=run.digest)
+            evaluator.check_layers(run.head)
+            results = evaluator.baselines(in_channels=run.transform.channels)
+            results += evaluator.trained(
+                run.encoder, run.head, epoch=recipe.train.epochs, parts=recipe.evaluate, online=run.online
+            )
+        seen = [split.images for split in evaluator.splits.values()]
+        before, finished = target.read_results()
+        target.write_results(merged(before, results), finished=finished, unreadable=complaints_of(seen))
     for line in skipped(seen):
         report.say(line)
-    before, finished = target.read_results()
-    target.write_results(merged(before, results), finished=finished, unreadable=complaints_of(seen))
     return results

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ from typing import Any
 from rich.console import Console
 from torch import Tensor
 
-from sslkit import build, checkpoint, encoder, gradient, machine, micro_batches, schedule
+from sslkit import build, checkpoint, checkpoint_folder, encoder, gradient, machine, micro_batches, schedule
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import complaints_of, skipped
-from sslkit.distributed.agreement import any_rank, led, refuse_differences, together
+from sslkit.distributed.agreement import largest_of_all, led, refuse_differences, together
 from sslkit.distributed.batch_norm import with_global_norm, with_own_norm
 from sslkit.distributed.ranks import group, is_leader, num_ranks, rank
 from sslkit.errors import DataError, NonFiniteError, OtherRankFailed, Stopped, UserError
@@ -24,12 +25,14 @@ from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.journal import Journal
 from sslkit.loader import Batch, Loader, Plan
+from sslkit.lock import locked
 from sslkit.online_check import require_classes
 from sslkit.progress import Reporter, reporter
 from sslkit.recipe import Recipe
+from sslkit.resources import explained, refuse_too_little_room
 from sslkit.results import Result
 from sslkit.sections import Part
-from sslkit.signals import StopRequest, stop_request
+from sslkit.signals import StopRequest, awaited, stop_request, stopped
 from sslkit.stopwatch import Stopwatch
 from sslkit.taking_up import refuse_other_images, restored
 from sslkit.train import Scalars, train
@@ -54,18 +57,19 @@ def run(
 
     Raises:
         UserError: the data, a component or the folder can't be used; raised before anything is written.
-        Stopped: somebody asked to stop; all is saved.
+        Stopped: somebody asked to stop; all is saved. Preempted, which is one, where SIGTERM or SIGUSR1 asked.
     """
-    with group():
+    with group(), ExitStack() as held:
         report = (reporter(Console()) if report is None else report) if is_leader() else reporter(Console(quiet=True))
         target = RunFolder(Path(led(lambda: str(RunFolder(folder).beside().path if fresh else folder))))
+        led(lambda: held.enter_context(locked(target.path, say=report.say)))
         before = led(lambda: target.claim(differences=recipe.differences))
         finished = before is not None and led(lambda: target.read_results()[1])
         if before is not None and finished and recipe.same_evaluations(before):
             report.say(f"{target.path}: this run is complete. --fresh starts it anew beside it.")
             return target
-        with stop_request() as stop:
-            with together():
+        with _ending(target, fresh=fresh) as stop:
+            with together(), stop.at_once():
                 work = Run(recipe, target, report=report, stop=stop)
                 if before is not None:
                     refuse_other_images(target.path, before, num_images=work.facts.num_images)
@@ -76,16 +80,25 @@ def run(
             led(lambda: target.create(recipe=written, resolved=work.resolved()))
             if finished:
                 report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
-            try:
+            with explained(target):
                 work.complete()
-            except (Stopped, NonFiniteError) as error:  # on all ranks alike, and the leader tells it
-                if not is_leader():
-                    raise OtherRankFailed("", exit_status=error.exit_status) from None
-                if isinstance(error, NonFiniteError):
-                    raise
-                how = f"-o {target.path}, without --fresh, goes" if fresh else "The same command goes"
-                raise Stopped(f"stopped, and saved in {target.path}. {how} on from there.") from None
         return target
+
+
+@contextmanager
+def _ending(folder: RunFolder, *, fresh: bool) -> Iterator[StopRequest]:
+    """The stop that a run can be asked for; what ends all ranks alike is told by the leader, with what to do then."""
+    with stop_request() as stop:
+        try:
+            yield stop
+        except (Stopped, NonFiniteError) as error:
+            if not is_leader():
+                raise OtherRankFailed("", exit_status=error.exit_status) from None
+            if isinstance(error, NonFiniteError):
+                raise
+            done = f"and saved in {folder.path}" if folder.last else "before there was anything to save"
+            how = f"-o {folder.path}, without --fresh, goes on from there" if fresh else "The same command goes on from there"
+            raise type(error)(f"stopped, {done}. {how}.") from None
 
 
 class Run:
@@ -130,6 +143,7 @@ class Run:
         self.method: Any = with_global_norm(method.to(self.device))
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.start: int | None = None  # steps done already, once `restore` has looked
+        self.done = self.saved = 0  # steps
         self.journal = Journal(folder, report=report, evaluate=recipe.evaluate)
         self.sliced = recipe.train.slice_size < recipe.train.batch_size
         self.watch = Stopwatch(recipe.train.batch_size)
@@ -151,7 +165,11 @@ class Run:
     def complete(self) -> None:
         """Resume or start, train to the end, evaluate, and write down the results."""
         led(self.folder.probe)
+        led(self.folder.tidy)
         start = self.restore()
+        epochs = range(start // self.facts.steps_per_epoch, self.recipe.train.epochs)  # that are still to come, from 0
+        keep_every = self.recipe.train.keep_every_epochs
+        led(lambda: refuse_too_little_room(self.folder, self.method, self.optimizer, epochs=epochs, keep_every=keep_every))
         led(partial(self._open_journal, start))
         try:
             self._evaluate_due(start)
@@ -174,6 +192,7 @@ class Run:
         """Put everything back as it was at the newest checkpoint, once; gives the steps done by then."""
         if self.start is None:
             self.start = restored(self.folder, self.method, self.optimizer, report=self.report)
+            self.done = self.saved = self.start
             if self.start:
                 self.report.say(f"{self.folder.path}: goes on after step {self.start} of {self.facts.steps}")
         return self.start
@@ -198,18 +217,26 @@ class Run:
                 on_step=self._on_step,
                 start=start,
             )
+        except Stopped:
+            if self.saved < self.done:  # while the next batch was awaited
+                self._save(self.done, kept_epoch=None)
+            raise
         finally:
             self.report.trained()
 
     def _batches(self, start: int, stop: int) -> Iterator[Any]:
         if not self.sliced:
-            return self.watch.timed(self.loader.batches(start, stop))
+            return self._awaited(self.watch.timed(self.loader.batches(start, stop)))
         batches = self.loader.sliced(start, stop, micro_batch=self.recipe.train.slice_size)
         return (one._replace(first=self._shown(one.first, 0.0), second=self._shown(one.second, 0.5)) for one in batches)
 
+    def _awaited(self, batches: Iterator[Batch], *, when: Callable[[], bool] = lambda: True) -> Iterator[Batch]:
+        """The same, interrupted by a stop that is asked for; of several ranks none can leave alone."""
+        return batches if num_ranks() > 1 else awaited(batches, self.stop, when=when)
+
     def _shown(self, slices: Iterator[Batch], fraction: float) -> Iterator[Batch]:
         """The slices of a batch; a step with many of them takes long, and its progress shows."""
-        for one in self.watch.timed(slices):
+        for one in self._awaited(self.watch.timed(slices), when=lambda: self.saved == self.done):  # nothing is lost then
             yield one
             fraction += len(one.indices) / self.recipe.train.batch_size / 2
             self.report.part(fraction)
@@ -217,7 +244,7 @@ class Run:
     def _check(self, step: int, loss: Tensor) -> None:
         if not math.isfinite(loss.item()):
             saved = self.folder.last
-            kept = f"The last checkpoint is {saved}." if saved.exists() else "No checkpoint is written yet."
+            kept = f"The last checkpoint is {saved}." if saved else "No checkpoint is written yet."
             raise NonFiniteError(
                 f"the loss is {loss.item()} at step {step}; nothing was updated with it. {kept} "
                 f"A smaller train.base_lr or a longer train.warmup_epochs are the usual remedies."
@@ -226,7 +253,7 @@ class Run:
     def _on_step(self, step: int, loss: Tensor, scalars: Scalars) -> bool:
         """Log, save, evaluate, stop: in this order, so that nothing is lost."""
         self.watch.step()
-        asked = any_rank(bool(self.stop))
+        self.done, asked = step, largest_of_all(self.stop.number if self.stop else 0)
         epoch, inside = divmod(step, self.facts.steps_per_epoch)
         last = step == self.facts.steps
         numbers = {"epoch": step / self.facts.steps_per_epoch, "loss": loss.item()}
@@ -238,27 +265,25 @@ class Run:
             if is_leader():
                 self.journal.log(step, numbers, timing=self.watch.lap())
         self._report(step, numbers, logged=logged)
-        if asked or last or (inside == 0 and self._saved_after(epoch)):
-            self._save(step, self.folder.last)
-        if inside == 0 and epoch % self.recipe.train.keep_every_epochs == 0:
-            self._save(step, self.folder.checkpoints / f"epoch_{epoch:04d}.safetensors")
+        kept = inside == 0 and epoch % self.recipe.train.keep_every_epochs == 0
+        if asked or last or kept or (inside == 0 and self._saved_after(epoch)):
+            self._save(step, kept_epoch=epoch if kept else None)
         if asked:
-            raise Stopped("asked to stop")
+            raise stopped(asked)
         if not last:
             self._evaluate_due(step)
         return False
 
     def _saved_after(self, epoch: int) -> bool:
-        """An evaluation can be interrupted, and a kept checkpoint must not be newer than the last one."""
-        settings = self.recipe.train
-        due = epoch % settings.checkpoint_every_epochs == 0 or epoch % settings.keep_every_epochs == 0
-        return due or bool(self.evaluator.due(epoch))
+        """Every so many epochs, and before an evaluation, which can be interrupted."""
+        return epoch % self.recipe.train.checkpoint_every_epochs == 0 or bool(self.evaluator.due(epoch))
 
     def _report(self, step: int, numbers: Mapping[str, float], *, logged: bool) -> None:
         shown = {"epochs": self.recipe.train.epochs, "images_per_second": self.watch.images_per_second}
         self.report.step(step, {**numbers, **shown, "epoch": math.ceil(numbers["epoch"])}, logged=logged)
 
-    def _save(self, step: int, path: Path) -> None:
+    def _save(self, step: int, *, kept_epoch: int | None) -> None:
+        path = checkpoint_folder.path_of(self.folder.checkpoints, step, kept_epoch=kept_epoch)
         tensors = checkpoint.state(self.method, self.optimizer)
         if num_ranks() > 1:
             refuse_differences(
@@ -266,6 +291,8 @@ class Run:
             )
         facts = {"kind": "checkpoint", "step": step, "recipe": self.recipe.to_dict()}
         led(lambda: checkpoint.save(path, tensors, facts))
+        led(lambda: checkpoint_folder.purge(self.folder.checkpoints))
+        self.saved = step
 
     def _evaluate_due(self, step: int) -> None:
         """The evaluations on the way, unless they were done before a stop."""
@@ -284,7 +311,8 @@ class Run:
     def _evaluated(self, epoch: int, parts: Sequence[Part]) -> list[Result]:
         f, g = (with_own_norm(copy.deepcopy(network)) for network in (self.method.backbone, self.method.head))
         online = getattr(self.method, "classifier", None)
-        return self.evaluator.trained(f, g, epoch=epoch, parts=parts, online=online)
+        with self.stop.at_once():
+            return self.evaluator.trained(f, g, epoch=epoch, parts=parts, online=online)
 
     def _finish(self) -> None:
         facts = {
@@ -296,7 +324,9 @@ class Run:
         }
         encoder.save(self.folder.encoder, self.method.backbone, facts=facts)
         last = self.recipe.train.epochs
-        self._record(last, self.recipe.evaluate, before=self.evaluator.baselines(in_channels=self.channels), finished=True)
+        with self.stop.at_once():
+            baselines = self.evaluator.baselines(in_channels=self.channels)
+        self._record(last, self.recipe.evaluate, before=baselines, finished=True)
 
 
 def _refuse_ranks_without_images(recipe: Recipe) -> None:

@@ -58,7 +58,9 @@ class Train(BaseModel):
     ] = None
     seed: Annotated[int, Field(ge=0, description="the seed of weights, order and views")] = 0
     log_every: Annotated[int, Field(gt=0, description="steps between two lines of metrics.jsonl")] = 10
-    checkpoint_every_epochs: Annotated[int, Field(gt=0, description="epochs between two writings of last.safetensors")] = 1
+    checkpoint_every_epochs: Annotated[
+        int, Field(gt=0, description="epochs between two checkpoints, of which the newest two stay")
+    ] = 1
     keep_every_epochs: Annotated[int, Field(gt=0, description="epochs between two checkpoints that are kept")] = 100
 
     @property

@@ -81,7 +81,8 @@ def smoke(recipe: Recipe, *, report: Reporter) -> list[Mapping[str, Any]]:
             _try_autocast(first, report)
         target.create(recipe="", resolved=first.resolved())
         Recipe.load(target.resolved)
-        stopping.asked = True  # as if Ctrl-C had been pressed during the first step
+        # As if Ctrl-C had been pressed during the first step.
+        first.optimizer.register_step_post_hook(lambda *_: setattr(stopping, "asked", True))
         try:
             first.complete()
         except Stopped:

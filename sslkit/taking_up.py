@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sslkit import checkpoint
+from sslkit.checkpoint_folder import newest_whole
 from sslkit.distributed.agreement import bytes_from_leader, led, together
 from sslkit.distributed.ranks import is_leader, num_ranks
 from sslkit.errors import CheckpointError, RunFolderError
@@ -35,10 +36,12 @@ def refuse_other_images(folder: Path, before: Mapping[str, Any], *, num_images: 
 
 
 def restored(folder: RunFolder, method: nn.Module, optimizer: torch.optim.Optimizer, *, report: Reporter) -> int:
-    """Put everything back as it was at the newest checkpoint that is whole; gives the steps done by then, 0 without one.
+    """Put everything back as it was at the newest checkpoint that is whole; gives the steps done by then, 0 without any.
+
+    Newer ones that are damaged are moved out of its way, and `report` says so.
 
     Raises:
-        CheckpointError: no checkpoint is whole, or the newest one is not of this network and optimizer.
+        CheckpointError: there are checkpoints and none is whole, or the newest whole one is not of this network and optimizer.
     """
     found = None
     with together():
@@ -56,11 +59,9 @@ def restored(folder: RunFolder, method: nn.Module, optimizer: torch.optim.Optimi
 
 
 def _newest(folder: RunFolder, report: Reporter) -> checkpoint.Checkpoint | None:
-    found, refused = checkpoint.newest(folder.checkpoints)
-    if found is None and refused:
-        raise refused[0]
-    for error in refused:
-        report.say(f"{error} The one before it is used.")
+    found, refused = newest_whole(folder.checkpoints)
+    for sentence in refused:
+        report.say(sentence)
     return found
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from torch import nn
 
 from sslkit import build, checkpoint
+from sslkit.checkpoint import Checkpoint
+from sslkit.checkpoint_folder import newest
 from sslkit.datasets.images import Images
 from sslkit.encoder import Transform, load_encoder
 from sslkit.errors import CheckpointError, DataError, UserError
@@ -46,7 +48,7 @@ class Trained:
             raise UserError(f"{folder}: is no run folder; it has no resolved.toml.")
         recipe = Recipe.load(target.resolved, overrides)
         trained, transform = load_encoder(folder)
-        last = checkpoint.load(target.last)  # for the head; an older one's would be another
+        last = _last(target)
         target.read_results()  # a mistake in them shows before hours of evaluation
         classifier = last.tensors.get("method/classifier.bias")
         num_classes = None if classifier is None else len(classifier)
@@ -66,6 +68,19 @@ class Trained:
                 f"has images of {images.channels} channel{'s' * (images.channels > 1)}, and the encoder takes "
                 f"{self.transform.channels}. A folder of images can be read so: --data '{other}'."
             )
+
+
+def _last(folder: RunFolder) -> Checkpoint:
+    """The checkpoint that the encoder was taken from; an older one's head would be another."""
+    steps = folder.read_resolved().get("resolved", {}).get("steps")
+    found = newest(folder.checkpoints)
+    if found is None or checkpoint.step_of(found) != steps:
+        after = "there is none" if found is None else f"the newest, {found.path.name}, is of step {found.facts['step']}"
+        raise CheckpointError(
+            f"{folder.checkpoints}: the checkpoint after the last step, {steps}, is missing; {after}. The head that was "
+            f"trained with the encoder is in it."
+        )
+    return found
 
 
 def dataset(text: str) -> str:

@@ -96,7 +96,8 @@ def transfer(folder: Path, data: Sequence[str], *, plan: Plan, report: Reporter)
         for name, text in zip(named, data, strict=True):
             report.say(f"transfer to {name}")
             try:
-                columns.append(_column(folder, name, text, plan=plan, report=report, stop=stop))
+                with stop.at_once():
+                    columns.append(_column(folder, name, text, plan=plan, report=report, stop=stop))
             except DataError as error:
                 raise DataError(f"--data {text}: {error}") from error
             _keep(file, columns[-1], source=_source(text))

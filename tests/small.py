@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sslkit.checkpoint_folder import newest_first
 from sslkit.draws import shuffled
 
 TEXT = """\
@@ -67,6 +68,11 @@ def recipe_file(folder: Path, text: str = TEXT) -> Path:
     path = folder / "small.toml"
     path.write_text(text)
     return path
+
+
+def newest_checkpoint(folder: Path) -> Path:
+    """The last checkpoint of a run folder."""
+    return newest_first(folder / "checkpoints")[0]
 
 
 def tops(found):

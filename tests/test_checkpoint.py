@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from sslkit import checkpoint
-from sslkit.errors import CheckpointError
+from sslkit import checkpoint, checkpoint_folder
+from sslkit.errors import CheckpointError, ResourceError
+from sslkit.folder import RunFolder
 from sslkit.optimizers.adamw import AdamW
 from sslkit.optimizers.lars import LARS
 from sslkit.roles import parameter_groups
@@ -85,16 +86,92 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
         checkpoint.load(path)
 
 
-def test_the_newest_that_verifies_is_used(tmp_path):
-    assert checkpoint.newest(tmp_path) == (None, [])
-    for value, name in [(1, "epoch_0001"), (2, "epoch_0002"), (3, "last")]:
+def test_the_newest_that_verifies_is_used_and_newer_ones_are_moved_aside(tmp_path):
+    assert checkpoint_folder.newest_whole(tmp_path) == (None, [])
+    assert checkpoint_folder.newest(tmp_path) is None
+    for value, name in [(1, "epoch_0001"), (2, "last"), (3, "step_0000003"), (4, "epoch_0009")]:
         saved(tmp_path / f"{name}.safetensors", value)
-    assert checkpoint.newest(tmp_path)[0].facts["step"] == 3
-    for name, step in [("last", 2), ("epoch_0002", 1)]:
-        (tmp_path / f"{name}.safetensors").write_bytes(b"torn")
-        found, refused = checkpoint.newest(tmp_path)
+    assert checkpoint_folder.newest(tmp_path).facts["step"] == 4
+    for name, step in [("epoch_0009", 3), ("step_0000003", 2), ("last", 1)]:
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(b"torn")
+        with pytest.raises(CheckpointError, match=name):
+            checkpoint_folder.newest(tmp_path)
+        found, [sentence] = checkpoint_folder.newest_whole(tmp_path)
         assert found.facts["step"] == step
-    assert len(refused) == 2
+        assert f"damaged/{name}.safetensors" in sentence
+        assert not path.exists()
+    saved(tmp_path / "last.safetensors", 2).write_bytes(b"torn again")
+    checkpoint_folder.newest_whole(tmp_path)
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "damaged").iterdir()}
+    assert kept == {
+        "epoch_0009.safetensors": b"torn", "step_0000003.safetensors": b"torn",
+        "last.safetensors": b"torn", "last-2.safetensors": b"torn again",
+    }  # fmt: skip
+
+
+def test_a_flipped_bit_in_the_newest_is_noticed_too(tmp_path):
+    saved(tmp_path / "a.safetensors", 1)
+    path = saved(tmp_path / "b.safetensors", 2)
+    data = path.read_bytes()
+    path.write_bytes(data[:-3] + bytes([data[-3] ^ 1]) + data[-2:])
+    found, [sentence] = checkpoint_folder.newest_whole(tmp_path)
+    assert found.path.name == "a.safetensors"
+    assert "does not match its digest" in sentence
+
+
+def test_where_none_verifies_they_stay(tmp_path):
+    """Moved away, the next start would begin at step 0 without a word."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.safetensors").write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match=r"(?s)b\.safetensors: .*a\.safetensors: .*start anew with --fresh"):
+        checkpoint_folder.newest_whole(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.safetensors", "b.safetensors"]
+
+
+def test_the_newest_two_on_the_way_stay_and_what_is_kept(tmp_path):
+    names = ["last", "epoch_0001", "step_0000001", "step_0000002", "step_10000000", "notes"]
+    for name in names:
+        (tmp_path / f"{name}.safetensors").touch()
+        checkpoint_folder.purge(tmp_path)
+    left = {path.stem for path in tmp_path.iterdir()}
+    assert left == {"epoch_0001", "step_0000002", "step_10000000", "notes"}
+
+
+def test_what_a_killed_write_left_is_removed(tmp_path):
+    folder = RunFolder(tmp_path)
+    kept = saved(folder.checkpoints / "step_0000001.safetensors")
+    for place in ("", "checkpoints", "evaluations", "features"):
+        (tmp_path / place).mkdir(exist_ok=True)
+        (tmp_path / place / ".step_0000002.safetensors.tmp").touch()
+    (tmp_path / ".mine").touch()
+    folder.tidy()
+    assert [path for path in sorted(tmp_path.rglob("*")) if path.is_file()] == [tmp_path / ".mine", kept]
+
+
+def test_what_a_last_checkpoint_is_while_there_is_one_other(tmp_path):
+    for name in ("last", "step_0000001"):
+        (tmp_path / f"{name}.safetensors").touch()
+    checkpoint_folder.purge(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def header(text):
+    return len(text).to_bytes(8, "little") + text
+
+
+@pytest.mark.parametrize("step", ["null", "NaN", '"9"', "1e400"])
+def test_a_step_that_is_no_number_comes_first_too(tmp_path, step):
+    saved(tmp_path / "a.safetensors", 1)
+    (tmp_path / "b.safetensors").write_bytes(header(json.dumps({"__metadata__": {"sslkit": f'{{"step": {step}}}'}}).encode()))
+    assert checkpoint_folder.newest_first(tmp_path)[0].name == "b.safetensors"
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff" * 8, header(b"[]"), header(b"{}")])
+def test_what_speaks_of_no_step_comes_first(tmp_path, data):
+    saved(tmp_path / "a.safetensors", 1)
+    (tmp_path / "b.safetensors").write_bytes(data)
+    assert [path.name for path in checkpoint_folder.newest_first(tmp_path)] == ["b.safetensors", "a.safetensors"]
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
@@ -105,7 +182,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint.os, "fsync", full)
-    with pytest.raises(CheckpointError, match=r"No space left on device .* MiB free\)\. a\.safetensors from before is intact"):
+    with pytest.raises(ResourceError, match=r"No space left on device .* MiB free\)\. a\.safetensors from before is intact"):
         saved(path, 2)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from small import STEPS, TEXT, recipe_file, sslkit
+from small import STEPS, TEXT, newest_checkpoint, recipe_file, sslkit
 from torch import nn
 from torch.nn import functional as F
 
@@ -75,7 +75,7 @@ def test_resumed_it_is_as_if_never_stopped(runs):
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
     assert subprocess.run(command, cwd=runs, capture_output=True, check=False, env=one_thread).returncode == 9
     sslkit("run", recipe_file(runs, ONLINE), "-o", runs / "killed", cwd=runs)
-    ours, theirs = (checkpoint.load(runs / name / "checkpoints" / "last.safetensors") for name in ("killed", "with"))
+    ours, theirs = (checkpoint.load(newest_checkpoint(runs / name)) for name in ("killed", "with"))
     assert ours.facts["step"] == STEPS
     assert set(ours.tensors) == set(theirs.tensors)
     assert any(name.startswith("optimizer/classifier.weight") for name in ours.tensors)

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from rich.console import Console
-from small import TEXT, recipe_file, sslkit
+from small import TEXT, newest_checkpoint, recipe_file, sslkit
 
 import sslkit as package
 from sslkit import checkpoint, origin
@@ -170,11 +170,12 @@ def test_a_seed_that_is_missing(whole, old):
 )
 def test_a_checkpoint_with_other_names(old, kind, change):
     (old / "results.json").unlink()  # as of a run that was stopped
-    resaved(old / "checkpoints" / "last.safetensors", **change)
+    last = newest_checkpoint(old)
+    resaved(last, **change)
     before = (old / "resolved.toml").read_bytes()
     for command in ("run", *(("eval", "embed", "transfer") if kind == "method" else ())):
         found = message(command, old)
-        assert found.startswith(f"{old / 'checkpoints' / 'last.safetensors'}: "), command
+        assert found.startswith(f"{last}: "), command
         assert "sslkit 0.0.9; installed: sslkit" in found
         assert HINT in found
     assert (old / "resolved.toml").read_bytes() == before, "it still says who wrote it"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from small import STEPS, TEXT, recipe_file, sslkit
+from small import STEPS, TEXT, newest_checkpoint, recipe_file, sslkit
 
 import sslkit as package
 from sslkit import checkpoint, toml
@@ -33,6 +33,9 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     done = sslkit("run", recipe_file(folder), cwd=folder)
     return folder / "runs" / "small", done.stdout
+
+
+LAST = f"checkpoints/step_{STEPS:07d}.safetensors"
 
 
 def lines(path):
@@ -108,14 +111,14 @@ def test_kill_9_and_resume_equals_never_stopped(whole, tmp_path, after, workers)
     assert process.returncode == -signal.SIGKILL, "it ended before it was killed"
     done = sslkit("run", recipe_file(tmp_path), cwd=tmp_path)
     assert "goes on after step" in done.stdout or after < 7
-    for name in ("encoder.safetensors", "metrics.jsonl", "checkpoints/last.safetensors"):
+    for name in ("encoder.safetensors", "metrics.jsonl", LAST):
         assert (tmp_path / "runs" / "small" / name).read_bytes() == (folder / name).read_bytes(), name
     ours, theirs = (json.loads((one / "results.json").read_text()) for one in (tmp_path / "runs" / "small", folder))
     assert ours == theirs
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_finishes_the_step_and_saves(whole, tmp_path, number):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGUSR1, 75)])
+def test_a_signal_finishes_the_step_and_saves(whole, tmp_path, number, status):
     folder, _ = whole
     command = [sys.executable, "-m", "sslkit", "run", str(recipe_file(tmp_path))]
     process = subprocess.Popen(
@@ -129,11 +132,11 @@ def test_a_signal_finishes_the_step_and_saves(whole, tmp_path, number):
     for line in process.stdout:
         if line.startswith("step 4/"):
             process.send_signal(number)
-    assert process.wait() == 130
+    assert process.wait() == status
     assert "The same command goes on from there." in process.stderr.read()
     for stream in (process.stdout, process.stderr):
         stream.close()
-    last = checkpoint.load(tmp_path / "runs" / "small" / "checkpoints" / "last.safetensors")
+    last = checkpoint.load(newest_checkpoint(tmp_path / "runs" / "small"))
     assert 4 <= last.facts["step"] <= 9
     sslkit("run", recipe_file(tmp_path), cwd=tmp_path)
     assert (tmp_path / "runs" / "small" / "encoder.safetensors").read_bytes() == (folder / "encoder.safetensors").read_bytes()
@@ -192,19 +195,58 @@ def test_eval_gives_the_run_s_own_numbers_again(whole, tmp_path):
     )
 
 
-def test_a_torn_checkpoint_falls_back_and_says_so(whole, tmp_path):
-    folder, _ = whole
+def test_a_torn_checkpoint_is_moved_aside_and_the_one_before_it_used(whole, tmp_path):
     torn = tmp_path / "torn"
-    shutil.copytree(folder, torn)
+    shutil.copytree(whole[0], torn)
     (torn / "results.json").unlink()
-    last = torn / "checkpoints" / "last.safetensors"
-    data = last.read_bytes()
-    last.write_bytes(data[: len(data) // 2])
-    done = sslkit("run", torn / "recipe.toml", "-o", torn, cwd=tmp_path, check=1)
-    assert "is not a whole checkpoint" in done.stderr
-    assert "is used" not in done.stdout
-    (torn / "checkpoints" / "epoch_0003.safetensors").write_bytes(data)
-    assert "The one before it is used." in sslkit("run", torn / "recipe.toml", "-o", torn, cwd=tmp_path).stdout
+    data = (torn / LAST).read_bytes()
+    (torn / LAST).write_bytes(data[: len(data) // 2])
+    (torn / "checkpoints" / ".step_0000005.safetensors.tmp").write_bytes(b"half")
+    done = sslkit("run", torn / "recipe.toml", "-o", torn, cwd=tmp_path)
+    said = " ".join(done.stdout.split())
+    assert "step_0000009.safetensors: is not a whole checkpoint of sslkit" in said
+    assert f"It was moved to {torn}/checkpoints/damaged/step_0000009.safetensors, and {torn}/checkpoints/step_0000006" in said
+    assert "goes on after step 6 of 9" in said
+    assert (torn / "checkpoints" / "damaged" / "step_0000009.safetensors").read_bytes() == data[: len(data) // 2]
+    assert (torn / LAST).read_bytes() == data
+    assert sorted(path.name for path in (torn / "checkpoints").iterdir()) == [
+        "damaged", "step_0000006.safetensors", "step_0000009.safetensors",
+    ]  # fmt: skip
+
+
+def test_where_no_checkpoint_is_whole_nothing_is_begun_anew(whole, tmp_path):
+    torn = tmp_path / "torn"
+    shutil.copytree(whole[0], torn)
+    (torn / "results.json").unlink()
+    names = ("step_0000006.safetensors", "step_0000009.safetensors")
+    for name in names:
+        (torn / "checkpoints" / name).write_bytes(b"torn")
+    before = (torn / "metrics.jsonl").read_bytes()
+    for _ in range(2):
+        done = sslkit("run", torn / "recipe.toml", "-o", torn, cwd=tmp_path, check=5)
+        assert all(f"{name}: is not a whole checkpoint" in done.stderr for name in names)
+        assert "No checkpoint in" in done.stderr
+    assert {path.name for path in (torn / "checkpoints").iterdir()} == set(names)
+    assert (torn / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_folder_of_the_first_release_goes_on_and_is_evaluated(whole, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(whole[0], old)
+    (old / LAST).rename(old / "checkpoints" / "last.safetensors")
+    (old / "checkpoints" / "step_0000006.safetensors").rename(old / "checkpoints" / "epoch_0002.safetensors")
+    sslkit("eval", old, cwd=tmp_path)
+    for name in ("results.json", "encoder.safetensors"):
+        (old / name).unlink()
+    assert "goes on after step 9 of 9" in sslkit("run", old / "recipe.toml", "-o", old, cwd=tmp_path).stdout
+    assert (old / "encoder.safetensors").read_bytes() == (whole[0] / "encoder.safetensors").read_bytes()
+
+
+def test_checkpoints_that_the_recipe_keeps_stay(tmp_path):
+    sslkit("run", recipe_file(tmp_path), "--set", "train.keep_every_epochs=2", "--set", "train.epochs=5", cwd=tmp_path)
+    assert sorted(path.name for path in (tmp_path / "runs" / "small" / "checkpoints").iterdir()) == [
+        "epoch_0002.safetensors", "epoch_0004.safetensors", "step_0000009.safetensors", "step_0000015.safetensors",
+    ]  # fmt: skip
 
 
 def test_trackers_get_every_number(tmp_path):
@@ -225,7 +267,7 @@ def test_evaluations_of_one_name_with_other_labels_are_told_apart(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path):
     done = sslkit(
-        "run", recipe_file(tmp_path), "--set", "train.base_lr=1e30", "--set", "optimizer.name=sgd", cwd=tmp_path, check=1
+        "run", recipe_file(tmp_path), "--set", "train.base_lr=1e30", "--set", "optimizer.name=sgd", cwd=tmp_path, check=6
     )
     assert "nothing was updated with it" in done.stderr
     assert (tmp_path / "runs" / "small" / "metrics.jsonl").exists()
@@ -262,7 +304,7 @@ def test_a_stop_during_an_evaluation_loses_nothing(whole, tmp_path, monkeypatch)
     monkeypatch.setattr(work.evaluator, "trained", lambda *_, **__: setattr(stop, "asked", True) or stop.poll())
     with pytest.raises(Stopped):
         work.complete()
-    assert checkpoint.load(tmp_path / "run" / "checkpoints" / "last.safetensors").facts["step"] == 3
+    assert checkpoint.load(newest_checkpoint(tmp_path / "run")).facts["step"] == 3
     sslkit("run", recipe_file(tmp_path), "-o", tmp_path / "run", cwd=tmp_path)
     assert (tmp_path / "run" / "encoder.safetensors").read_bytes() == (whole[0] / "encoder.safetensors").read_bytes()
     results = [json.loads((folder / "results.json").read_text()) for folder in (tmp_path / "run", whole[0])]
@@ -270,7 +312,7 @@ def test_a_stop_during_an_evaluation_loses_nothing(whole, tmp_path, monkeypatch)
 
 
 def test_a_stop_in_the_last_moment_of_a_step_is_saved(tmp_path):
-    """The flag is read once a step: what is asked after that is heard in the next step, and saved there."""
+    """The flag is read once a step: what is asked after that is heard before the next batch, and saved there."""
     stop = StopRequest()
     work = in_process(tmp_path / "run", stop=stop)
     log = work.journal.log
@@ -282,7 +324,7 @@ def test_a_stop_in_the_last_moment_of_a_step_is_saved(tmp_path):
     work.journal.log = ask_while_logging
     with pytest.raises(Stopped):
         work.complete()
-    assert checkpoint.load(tmp_path / "run" / "checkpoints" / "last.safetensors").facts["step"] == 5
+    assert checkpoint.load(newest_checkpoint(tmp_path / "run")).facts["step"] == 4
 
 
 def test_a_kill_while_the_folder_was_made_does_not_lock_it(tmp_path):
@@ -297,11 +339,16 @@ def test_a_kill_while_the_folder_was_made_does_not_lock_it(tmp_path):
 def test_an_evaluation_again_takes_no_older_head(whole, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(whole[0], folder)
-    last = folder / "checkpoints" / "last.safetensors"
-    (folder / "checkpoints" / "epoch_0001.safetensors").write_bytes(last.read_bytes())
-    last.write_bytes(b"torn")
     before = (folder / "results.json").read_bytes()
-    assert "last.safetensors: is not a whole checkpoint" in sslkit("eval", folder, cwd=tmp_path, check=1).stderr
+    (folder / LAST).write_bytes(b"torn")
+    assert f"{LAST}: is not a whole checkpoint" in sslkit("eval", folder, cwd=tmp_path, check=5).stderr
+    (folder / LAST).unlink()
+    assert "the newest, step_0000006.safetensors, is of step 6" in sslkit("eval", folder, cwd=tmp_path, check=5).stderr
+    (folder / "checkpoints" / "step_0000006.safetensors").unlink()
+    assert (
+        "the checkpoint after the last step, 9, is missing; there is none"
+        in sslkit("eval", folder, cwd=tmp_path, check=5).stderr
+    )
     assert (folder / "results.json").read_bytes() == before
 
 
@@ -318,12 +365,12 @@ def test_other_images_than_it_began_with_are_refused(whole, tmp_path):
 def test_a_finished_run_with_other_evaluations_gets_their_numbers(whole, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(whole[0], folder)
-    before = (folder / "checkpoints" / "last.safetensors").read_bytes()
+    before = (folder / LAST).read_bytes()
     done = sslkit("run", folder / "recipe.toml", "-o", folder, "--set", "evaluate.0.k=7", cwd=tmp_path)
     assert "its evaluations have changed" in done.stdout
     assert "k 7" in done.stdout
     assert "k = 7" in (folder / "resolved.toml").read_text()
-    assert (folder / "checkpoints" / "last.safetensors").read_bytes() == before
+    assert (folder / LAST).read_bytes() == before
     kept = [
         one["protocol"]["k"]
         for one in json.loads((folder / "results.json").read_text())["results"]

@@ -18,13 +18,13 @@ from sslkit.errors import OtherRankFailed, SslkitError, UserError
 _PATIENCE = timedelta(days=30)  # with which ranks wait for work that only some have, an evaluation for instance
 
 
-def any_rank(flag: bool) -> bool:
-    """Whether the flag is set on any rank; all of them learn the same."""
+def largest_of_all(number: int) -> int:
+    """The largest number that any rank has; all of them learn the same."""
     if num_ranks() == 1:
-        return flag
-    found = torch.tensor(int(flag))
+        return number
+    found = torch.tensor(number)
     dist.all_reduce(found, op=dist.ReduceOp.MAX)
-    return bool(found)
+    return int(found)
 
 
 def led(work: Callable[[], Any]) -> Any:

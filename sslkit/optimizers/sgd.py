@@ -20,7 +20,8 @@ class SGD(torch.optim.SGD):
     """Torch's SGD, told by the roles of the parameters what not to decay.
 
     With gradient g, weight decay c (0 for the excluded roles) and momentum m: `v <- m v + g + c w`, `w <- w - lr v`; with
-    Nesterov's rule `w <- w - lr (g + c w + m v)`. The first step starts from v = 0.
+    Nesterov's rule `w <- w - lr (g + c w + m v)`. The first step starts from v = 0. Momentum is Polyak's of 1964, and the look
+    ahead as in Sutskever et al. (ICML 2013).
 
     Args:
         groups: dicts `{params, names, role, lr_scale}`, or plain parameters, which all count as weights.

@@ -89,7 +89,9 @@ def test_python_is_run_block_after_block(path, session):
     assert len(texts) == path.read_text(encoding="utf-8").count("<!-- run")
 
 
-@pytest.mark.parametrize("module", ["distributed.ranks", "draws", "encoder", "micro_batches", "registry", "schedule"])
+@pytest.mark.parametrize(
+    "module", ["distributed.ranks", "draws", "encoder", "micro_batches", "registry", "schedule", "testing.conformance"]
+)
 def test_examples_in_docstrings(module):
     try:
         assert doctest.testmod(import_module(f"sslkit.{module}")).failed == 0
@@ -99,7 +101,7 @@ def test_examples_in_docstrings(module):
 
 def test_no_example_is_forgotten():
     files = {path.stem for path in Path(sslkit.__file__).parent.rglob("*.py") if "    >>> " in path.read_text(encoding="utf-8")}
-    assert files == {"ranks", "draws", "encoder", "micro_batches", "registry", "schedule"}
+    assert files == {"conformance", "ranks", "draws", "encoder", "micro_batches", "registry", "schedule"}
 
 
 def test_no_python_is_forgotten():

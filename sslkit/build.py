@@ -115,8 +115,11 @@ def num_classes(images: Images) -> int | None:
 
 def needs_labels(recipe: Recipe) -> bool:
     """Whether the loss declares `labels`, or a classifier learns beside it."""
-    if recipe.train.online_probe:
-        return True
+    return recipe.train.online_probe or loss_sees_labels(recipe)
+
+
+def loss_sees_labels(recipe: Recipe) -> bool:
+    """Whether the encoder is trained with labels."""
     called = signatures.written(registry_of("losses").load(recipe.loss.name), "__call__")
     return called is not None and "labels" in signatures.declared(called, {"labels": None})
 

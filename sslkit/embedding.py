@@ -17,7 +17,7 @@ from sslkit.datasets.images import Images
 from sslkit.datasets.subset import Subset
 from sslkit.evaluations.features import Features
 from sslkit.features_file import read_features, write_features
-from sslkit.loader import Loader, Plan
+from sslkit.loader import Batch, Loader, Plan
 from sslkit.views import View
 
 
@@ -65,14 +65,22 @@ class Split:
 
     def augmented_batches(self, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The images shuffled, cropped and flipped at random (arXiv:2002.05709, B.6), with their labels; the tail too."""
+        for batch in self._augmented(epoch, batch_size):
+            assert batch.labels is not None, "they have been checked"
+            yield batch.views[0], batch.labels
+
+    def augmented_views(self, epoch: int, batch_size: int) -> Iterator[Tensor]:
+        """The same images without their labels, which they need not have."""
+        return (batch.views[0] for batch in self._augmented(epoch, batch_size))
+
+    def _augmented(self, epoch: int, batch_size: int) -> Iterator[Batch]:
         plan = Plan(len(self.images), min(batch_size, len(self.images)), self.seed, shuffle=True, keep_tail=True)
         loader = Loader(self.images, [self._random_view()], plan=plan, workers=self.workers, label="probe")
         first = epoch * plan.batches_per_epoch
         for batch in loader.batches(first, first + plan.batches_per_epoch):
-            assert batch.labels is not None
             self.poll()
-            self.progress(len(batch.labels))
-            yield batch.views[0], batch.labels
+            self.progress(len(batch.indices))
+            yield batch
 
     def pairs(self, rows: Int64[np.ndarray, " k"], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Two views of some images, in this order, each cropped and flipped at random as above."""
@@ -111,6 +119,10 @@ class Pair:
     def train_batches(self, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Training images, augmented, with their labels."""
         return self.train.augmented_batches(epoch, batch_size)
+
+    def train_views(self, epoch: int, batch_size: int) -> Iterator[Tensor]:
+        """Training images, augmented, without labels."""
+        return self.train.augmented_views(epoch, batch_size)
 
     def test_batches(self, batch_size: int) -> Iterator[Tensor]:
         """Test images in order."""

@@ -8,29 +8,25 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from torch import nn
 
 from sslkit import build, machine, results, signatures
 from sslkit.datasets.images import Images, metric_of
-from sslkit.datasets.subset import Subset
 from sslkit.embedding import Pair, Split
-from sslkit.errors import DataError, UserError
+from sslkit.evaluation_checks import check_splits
+from sslkit.evaluation_splits import EvaluationSplits
 from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.features import Features
 from sslkit.feature_cache import FeatureCache
 from sslkit.layer import at_layer
-from sslkit.leaks import refuse_leaks
-from sslkit.online_check import check_online
 from sslkit.progress import Advance, Reporter
 from sslkit.protocol import images_learnt, protocol, which_images
 from sslkit.recipe import Recipe
 from sslkit.results import Result
 from sslkit.sections import Part
-from sslkit.selection import for_last_training, for_selection, labelled_rows
+from sslkit.selection import for_last_training, for_selection
 
 BASELINES = ("pixels", "untrained")
-_SPLITS = ("train", "test", "validation")
 
 
 class Networks(NamedTuple):
@@ -74,60 +70,12 @@ class Evaluator:
         self.folder = folder
         self.report = report
         self.poll = poll
-        self.view = build.view(recipe.evaluation_augmentations)
         sections = [part.to_dict() for part in recipe.evaluation_augmentations]
         self.cache = FeatureCache(
             folder / "features", data=which_images(recipe.data), view=sections, device=self.device, report=report
         )
-        options: dict[str, Any] = {"view": self.view, "seed": recipe.train.seed, "poll": poll}
-        options["workers"] = machine.num_workers(recipe.data.options["workers"])
-        self.splits: dict[str, Split] = {}
-        for number, part in enumerate(recipe.evaluate):
-            for key in _SPLITS:
-                name = part.options[key]
-                if name is not None and name not in self.splits:
-                    self.splits[name] = Split(_opened(images, name, f"evaluate.{number} ({part.name}): {key}"), name, **options)
-        for number, part in enumerate(recipe.evaluate):
-            self._check(number, part, images)
-
-    def _check(self, number: int, part: Part, images: Callable[[str], Images]) -> None:
-        """Let an evaluation look at the labels before any training, as features of width 0."""
-        try:
-            seed = self.recipe.train.seed
-            train, test = self._chosen(part, seed), self.splits[part.options["test"]]
-            validation = self.splits.get(part.options["validation"])
-            evaluation = build.component(part)
-            if "online" in signatures.declared(type(evaluation).__call__, {"online": None}):
-                check_online(part, self.recipe, images=images, train=self.splits[part.options["train"]], test=test)
-            check = getattr(evaluation, "check", None)
-            if check is not None:
-                more = {"validation": None if validation is None else _labels_of(validation), "seed": seed}
-                check(_labels_of(train), _labels_of(test), **signatures.declared(check, more))
-            called = signatures.written(type(evaluation), "__call__")
-            if called is not None and signatures.declared(called, {"selection": None, "final": None}):
-                for_selection(train, validation)
-                for_last_training(train, validation, test)
-            if getattr(evaluation, "learns", True):
-                refuse_leaks(self.splits[part.options["train"]], validation, test)
-        except DataError as error:
-            raise DataError(f"evaluate.{number} ({part.name}): {error}") from error
-
-    def check_layers(self, head: nn.Module) -> None:
-        """Raise UserError if an evaluation asks for a layer that the head has not."""
-        for number, part in enumerate(self.recipe.evaluate):
-            try:
-                at_layer(nn.Identity(), head, part.options["layer"])
-            except UserError as error:
-                raise UserError(f"evaluate.{number} ({part.name}): {error}") from None
-
-    def _rows(self, part: Part, seed: int) -> np.ndarray | None:
-        """The rows of the training split that `labels_per_class` or `labels_fraction` leaves, or all."""
-        asked = {key: part.options[key] for key in ("labels_per_class", "labels_fraction")}
-        return labelled_rows(self.splits[part.options["train"]], **asked, seed=seed)
-
-    def _chosen(self, part: Part, seed: int, *, progress: Advance | None = None) -> Split:
-        split, rows = self.splits[part.options["train"]], self._rows(part, seed)
-        return split.of(split.images if rows is None else Subset(split.images, rows), seed=seed, progress=progress)
+        self.splits = EvaluationSplits(recipe, images, poll=poll)
+        check_splits(recipe, images, self.splits, pretraining=self.digest == recipe.digest())
 
     def due(self, epoch: int) -> list[Part]:
         """The evaluations that a recipe wants after an epoch, the last one apart."""
@@ -167,7 +115,7 @@ class Evaluator:
                 self._found(part, seed, who=who, network=network, networks=networks, layer=layer)
                 for seed in range(first, first + part.options["repeats"])
             ]
-            num_train, test = len(self._chosen(part, first).images), self.splits[part.options["test"]].images
+            num_train, test = len(self.splits.chosen(part, first).images), self.splits.test(part).images
             facts: dict[str, Any] = {"num_train": num_train, "num_test": len(test), "metric": metric_of(test)}
             stated = protocol(self.recipe, part, digest=self.digest, layer=layer, **facts)
             about: dict[str, Any] = {"encoder": who, "epoch": epoch, "protocol": stated}
@@ -192,25 +140,26 @@ class Evaluator:
     def _found(self, part: Part, seed: int, *, who: str, network: nn.Module, networks: Networks, layer: str) -> Found:
         """What an evaluation finds; what it asks for is made only then."""
         self.poll()
-        evaluation, rows = build.component(part), self._rows(part, seed)
-        validation, test = self.splits.get(part.options["validation"]), self.splits[part.options["test"]]
+        evaluation, rows = build.component(part), self.splits.rows(part, seed)
+        train, validation, test = self.splits.train(part), self.splits.validation(part), self.splits.test(part)
         called = signatures.written(type(evaluation), "__call__")
         assert called is not None
 
-        def features(key: str) -> Features:
-            return self.cache.features(network, self.splits[part.options[key]], encoder=who, layer=layer)
+        def features(split: Split) -> Features:
+            return self.cache.features(network, split, encoder=who, layer=layer)
 
         def found(progress: Advance) -> Found:
+            chosen = self.splits.chosen(part, seed, progress=progress)
             offered: dict[str, Callable[[], Any]] = {
-                "train": lambda: features("train") if rows is None else features("train").rows(rows),
-                "test": lambda: features("test"),
-                "validation": lambda: None if validation is None else features("validation"),
+                "train": lambda: features(train) if rows is None else features(train).rows(rows),
+                "test": lambda: features(test),
+                "validation": lambda: None if validation is None else features(validation),
                 "encoder": lambda: network,
                 "head": lambda: networks.head,
                 "online": lambda: networks.online if layer == "h" else None,
-                "images": lambda: Pair(self._chosen(part, seed, progress=progress), test),
-                "selection": lambda: for_selection(self._chosen(part, seed, progress=progress), validation),
-                "final": lambda: for_last_training(self._chosen(part, seed, progress=progress), validation, test),
+                "images": lambda: Pair(chosen, test),
+                "selection": lambda: for_selection(chosen, validation),
+                "final": lambda: for_last_training(chosen, validation, test),
                 "folder": lambda: self._place(part, who, layer),
                 "metric": lambda: metric_of(test.images),
                 "seed": lambda: seed,
@@ -220,24 +169,11 @@ class Evaluator:
         needed = {one.name for one in signatures.parameters_of(called) if one.default is one.empty}
         if needed.isdisjoint(("images", "selection", "final")):
             return found(lambda _: None)
-        num_train = len(self._chosen(part, seed).images)
+        num_train = len(self.splits.chosen(part, seed).images)
         with self.report.work(f"{who}: {part.name}", images_learnt(evaluation, num_train)) as advance:
             return found(advance)
-
-
-def _labels_of(split: Split) -> Features:
-    """What is known of a split before anything is trained, as features of width 0."""
-    images = split.images
-    return Features(np.zeros((len(images), 0), np.float32), images.labels, images.classes, split.name)
 
 
 def _layer(part: Part, who: str) -> str:
     """What is evaluated; of raw pixels there is one layer only."""
     return "h" if who == "pixels" else str(part.options["layer"])
-
-
-def _opened(images: Callable[[str], Images], name: str, place: str) -> Images:
-    try:
-        return images(name)
-    except DataError as error:
-        raise type(error)(f"{place}: {error}") from error

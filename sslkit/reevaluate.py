@@ -10,6 +10,7 @@ from sslkit import build
 from sslkit.datasets.stand_in import complaints_of, skipped
 from sslkit.errors import UserError
 from sslkit.evaluate import Evaluator
+from sslkit.evaluation_checks import check_layers
 from sslkit.lock import locked
 from sslkit.progress import Reporter
 from sslkit.recipe import LOCATIONS, Recipe
@@ -39,12 +40,12 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
         with stop.at_once():
             images = cache(partial(build.images, recipe))
             evaluator = Evaluator(recipe, images, folder=folder, report=report, poll=stop.poll, digest=run.digest)
-            evaluator.check_layers(run.head)
+            check_layers(recipe, run.head)
             results = evaluator.baselines(in_channels=run.transform.channels)
             results += evaluator.trained(
                 run.encoder, run.head, epoch=recipe.train.epochs, parts=recipe.evaluate, online=run.online
             )
-        seen = [split.images for split in evaluator.splits.values()]
+        seen = [split.images for split in evaluator.splits]
         before, finished = target.read_results()
         target.write_results(merged(before, results), finished=finished, unreadable=complaints_of(seen))
     for line in skipped(seen):

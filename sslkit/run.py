@@ -15,12 +15,13 @@ from torch import Tensor
 
 from sslkit import build, checkpoint, checkpoint_folder, encoder, gradient, machine, micro_batches, schedule
 from sslkit.datasets.images import Images
-from sslkit.datasets.stand_in import complaints_of, skipped
-from sslkit.distributed.agreement import largest_of_all, led, refuse_differences, together
+from sslkit.datasets.stand_in import complaints_of, skipped, unreadable_of
+from sslkit.distributed.agreement import largest_of_all, led, of_all, refuse_differences, together
 from sslkit.distributed.batch_norm import with_global_norm, with_own_norm
 from sslkit.distributed.ranks import group, is_leader, num_ranks, rank
 from sslkit.errors import DataError, NonFiniteError, OtherRankFailed, Stopped, UserError
 from sslkit.evaluate import Evaluator
+from sslkit.evaluation_checks import check_layers
 from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.journal import Journal
@@ -139,7 +140,7 @@ class Run:
         views = [build.view(view) for view in recipe.views]
         self.loader = Loader(images, views, plan=plan, workers=workers, rank=rank(), num_ranks=num_ranks())
         method = build.method(recipe, in_channels=images.channels, num_classes=classes)
-        self.evaluator.check_layers(method.head)
+        check_layers(recipe, method.head)
         self.method: Any = with_global_norm(method.to(self.device))
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.start: int | None = None  # steps done already, once `restore` has looked
@@ -186,7 +187,7 @@ class Run:
 
     def _images(self) -> list[Images]:
         """All that is trained on and evaluated."""
-        return [self.loader.images, *(split.images for split in self.evaluator.splits.values())]
+        return [self.loader.images, *(split.images for split in self.evaluator.splits)]
 
     def restore(self) -> int:
         """Put everything back as it was at the newest checkpoint, once; gives the steps done by then."""
@@ -289,6 +290,9 @@ class Run:
             refuse_differences(
                 {"weights": checkpoint.digest(tensors)}, advice="The machines compute differently; use equal ones."
             )
+        met = unreadable_of(self.loader.images)
+        for theirs in of_all(list(met.items())):
+            met.update((number, complaint) for number, complaint in theirs)
         facts = {"kind": "checkpoint", "step": step, "recipe": self.recipe.to_dict()}
         led(lambda: checkpoint.save(path, tensors, facts))
         led(lambda: checkpoint_folder.purge(self.folder.checkpoints))

@@ -146,7 +146,7 @@ def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter,
         of_trained = [part for part in evaluator.recipe.evaluate if not part.options["baselines"]]
         results += evaluator.trained(run.encoder, run.head, epoch=run.recipe.train.epochs, parts=of_trained)
         results += evaluator.baselines(in_channels=run.transform.channels)
-    for line in skipped(split.images for evaluator in evaluators for split in evaluator.splits.values()):
+    for line in skipped(split.images for evaluator in evaluators for split in evaluator.splits):
         report.say(line)
     metric = metric_of(images(plan.train))
     return Column(name, metric, {row: _value(results, row, metric) for row in sections}, results)

@@ -103,6 +103,9 @@ class FakeImages:
             rows = order[first : first + batch_size]
             yield torch.from_numpy(self.train[rows]), torch.from_numpy(self.train_labels[rows])
 
+    def train_views(self, epoch, batch_size):
+        return (x for x, _ in self.train_batches(epoch, batch_size))
+
     def test_batches(self, batch_size):
         for first in range(0, len(self.test), batch_size):
             yield torch.from_numpy(self.test[first : first + batch_size])

@@ -41,6 +41,7 @@ def test_the_images_of_a_probe():
     first, again, other = (torch.cat([x.clone() for x, _ in pair.train_batches(epoch, 8)]) for epoch in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+    assert torch.equal(first, torch.cat([x.clone() for x in pair.train_views(0, 8)]))
     assert sum(len(x) for x in pair.test_batches(8)) == len(pair.test_labels) == 50
 
 

@@ -100,7 +100,7 @@ class Images:
     def train_batches(self, epoch, batch_size):
         raise NotImplementedError
 
-    test_batches = train_image = test_image = train_batches
+    train_views = test_batches = train_image = test_image = train_batches
 
     def test_pairs(self, rows, batch_size):
         self.asked.append(rows.tolist())

@@ -34,8 +34,12 @@ def photos(root, **splits):
     return root
 
 
-def evaluator(folder, section, *, data='name = "shapes"\nnum_images = 60\nsize = 12', images=None):
-    text = TEXT[: TEXT.index("[data]")] + f"[data]\n{data}\n\n" + TEXT[TEXT.index("[train]") : TEXT.index("[[evaluate]]")]
+def evaluator(folder, section, *, data='name = "shapes"\nnum_images = 60\nsize = 12', images=None, loss="nt_xent"):
+    text = (
+        TEXT[: TEXT.index("[data]")].replace("nt_xent", loss)
+        + f"[data]\n{data}\n\n"
+        + TEXT[TEXT.index("[train]") : TEXT.index("[[evaluate]]")]
+    )
     recipe = Recipe.parse(f"{text}[[evaluate]]\n{section}\n")
     report = Lines(Console(file=io.StringIO()))
     return Evaluator(recipe, images or partial(build.images, recipe), folder=folder, report=report, poll=lambda: None)
@@ -149,3 +153,12 @@ def test_a_part_is_found_among_others(tmp_path):
     evaluator(tmp_path, 'name = "logistic"\ntrain = "trainval"', images=images)
     found = refused(tmp_path, 'name = "logistic"\ntrain = "trainval"\nvalidation = "val"', images=images)
     assert "'trainval' (75 images) and 'val' (15) share 15 images" in found
+
+
+def test_what_labels_were_learnt_from_judges_nothing(root, tmp_path):
+    """A loss that sees labels has seen those of the pretraining split; one without labels may train on any image."""
+    section, data = 'name = "knn"\nk = 1\ntrain = "val"\ntest = "training"', FOLDER.format(root=root)
+    evaluator(tmp_path, section, data=data)
+    found = refused(tmp_path, section, data=data, loss="sup_con")
+    assert found.startswith("evaluate.0 (knn): the splits 'train' (6 images) and 'training' (6) share 6 images")
+    evaluator(tmp_path, 'name = "knn"\nk = 1\ntrain = "val"', data=data, loss="sup_con")

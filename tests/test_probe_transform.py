@@ -84,3 +84,17 @@ def test_gray_images_are_not_asked_for_their_colour():
 def test_a_last_batch_of_one_image():
     found = dict(TransformProbe(transforms=("rotation",), hidden_dim=8, epochs=2)(nn.Flatten().eval(), Corners(n=257), 0))
     assert 0 <= found["rotation_top1"] <= 1
+
+
+def test_it_needs_no_labels():
+    """The answers are drawn, so a folder without classes will do."""
+
+    class Unlabelled(FakeImages):
+        def train_batches(self, epoch, batch_size):
+            raise AssertionError("there are no labels")
+
+        def train_views(self, epoch, batch_size):
+            return iter(torch.from_numpy(self.train).split(batch_size))
+
+    found = dict(TransformProbe(transforms=("rotation",), epochs=1)(nn.Flatten().eval(), Unlabelled(), 0))
+    assert set(found) == {"rotation_top1", "rotation_chance"}

@@ -7,12 +7,13 @@ from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.images import Images
 from sslkit.datasets.origins import Origins, origins_of
-from sslkit.datasets.stand_in import unreadable_of
 from sslkit.errors import DataError
 
 
 class Joined:
     """The images of `first`, then those of `second`.
+
+    What is skipped of them the two have met before, each while settings were chosen, and tell.
 
     Raises:
         DataError: they differ in channels or classes, or only one of them has labels, or several an image.
@@ -30,12 +31,6 @@ class Joined:
         self.channels, self.classes = first.channels, first.classes
         both = None if first.labels is None or second.labels is None else np.concatenate([first.labels, second.labels])
         self.labels: Int64[np.ndarray, "n *c"] | None = both
-
-    @property
-    def unreadable(self) -> dict[int, str]:
-        """What both have skipped so far, by the number it has here."""
-        shifted = {index + len(self._first): path for index, path in unreadable_of(self._second).items()}
-        return {**unreadable_of(self._first), **shifted}
 
     @property
     def origins(self) -> Origins | None:

@@ -79,6 +79,9 @@ class EvaluationImages(Protocol):
         Order and crops are a pure function of the run's seed and the epoch.
         """
 
+    def train_views(self, epoch: int, batch_size: int) -> Iterator[Tensor]:
+        """The images of `train_batches` alone, for an evaluation that needs no labels."""
+
     def test_batches(self, batch_size: int) -> Iterator[Tensor]:
         """Images as they are seen in evaluation, in the split's order."""
 

@@ -79,7 +79,7 @@ class TransformProbe:
         found: Found = []
         for transform in self.transforms:
             question = self._questions()[transform]
-            train = _asked(encoder, (x for x, _ in images.train_batches(0, _ROWS)), question, seed=seed, split="train")
+            train = _asked(encoder, images.train_views(0, _ROWS), question, seed=seed, split="train")
             test = _asked(encoder, images.test_batches(_ROWS), question, seed=seed, split="test")
             right = self._right(train, test, num_answers=question.num_answers, seed=seed)
             chance = np.bincount(test.answers).max() / len(test.answers)

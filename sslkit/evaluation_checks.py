@@ -1,0 +1,78 @@
+"""Evaluation checks: what shows of an evaluation before anything is trained, so that a mistake costs no training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from torch import nn
+
+from sslkit import build, signatures
+from sslkit.datasets.images import Images
+from sslkit.embedding import Split
+from sslkit.errors import DataError, UserError
+from sslkit.evaluation_splits import EvaluationSplits
+from sslkit.evaluations.features import Features
+from sslkit.layer import at_layer
+from sslkit.leaks import refuse_leaks
+from sslkit.online_check import check_online
+from sslkit.recipe import Recipe
+from sslkit.sections import Part
+from sslkit.selection import for_last_training, for_selection
+
+
+def check_splits(recipe: Recipe, images: Callable[[str], Images], splits: EvaluationSplits, *, pretraining: bool) -> None:
+    """Let each evaluation look at the labels, as features of width 0.
+
+    Args:
+        recipe: its `evaluate` sections are checked.
+        images: split name -> images.
+        splits: what the sections name, opened.
+        pretraining: whether these images are those of the pretraining too.
+
+    Raises:
+        DataError: labels that an evaluation needs are missing, images are too few, or two splits share some and must not; the
+            place is `evaluate.N`.
+    """
+    for number, part in enumerate(recipe.evaluate):
+        try:
+            _check(part, recipe, splits=splits, images=images)
+            if pretraining and build.loss_sees_labels(recipe):
+                name = recipe.data.options["split"]
+                learnt = Split(build.training_images(recipe, images), name, view=splits.train(part).view)
+                refuse_leaks(learnt, None, splits.test(part))
+        except DataError as error:
+            raise DataError(f"evaluate.{number} ({part.name}): {error}") from error
+
+
+def check_layers(recipe: Recipe, head: nn.Module) -> None:
+    """Raise UserError if an evaluation asks for a layer that the head has not."""
+    for number, part in enumerate(recipe.evaluate):
+        try:
+            at_layer(nn.Identity(), head, part.options["layer"])
+        except UserError as error:
+            raise UserError(f"evaluate.{number} ({part.name}): {error}") from None
+
+
+def _check(part: Part, recipe: Recipe, *, splits: EvaluationSplits, images: Callable[[str], Images]) -> None:
+    seed = recipe.train.seed
+    train, validation, test = splits.chosen(part, seed), splits.validation(part), splits.test(part)
+    evaluation = build.component(part)
+    if "online" in signatures.declared(type(evaluation).__call__, {"online": None}):
+        check_online(part, recipe, images=images, train=splits.train(part), test=test)
+    check = getattr(evaluation, "check", None)
+    if check is not None:
+        more = {"validation": None if validation is None else _labels_of(validation), "seed": seed}
+        check(_labels_of(train), _labels_of(test), **signatures.declared(check, more))
+    called = signatures.written(type(evaluation), "__call__")
+    if called is not None and signatures.declared(called, {"selection": None, "final": None}):
+        for_selection(train, validation)
+        for_last_training(train, validation, test)
+    if getattr(evaluation, "learns", True):
+        refuse_leaks(splits.train(part), validation, test)
+
+
+def _labels_of(split: Split) -> Features:
+    """What is known of a split before anything is trained, as features of width 0."""
+    images = split.images
+    return Features(np.zeros((len(images), 0), np.float32), images.labels, images.classes, split.name)

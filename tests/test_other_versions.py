@@ -19,7 +19,8 @@ from sslkit.reevaluate import evaluate_run
 from sslkit.results_form import complaint_of
 from sslkit.run import run as start
 from sslkit.trained import Trained
-from sslkit.transfer import Plan, transfer
+from sslkit.transfer import transfer
+from sslkit.transfer_plan import Plan
 
 QUIET = Lines(Console(file=io.StringIO()))
 HINT = "Go back to what wrote it"

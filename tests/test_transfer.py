@@ -11,7 +11,9 @@ from sslkit.datasets.joined import Joined
 from sslkit.datasets.shapes import Shapes
 from sslkit.errors import DataError, RunFolderError, UnknownSplit
 from sslkit.table import transfer_table
-from sslkit.transfer import Column, Plan, _keep, _names, _usual_validation
+from sslkit.transfer import Column
+from sslkit.transfer_file import keep, names_of
+from sslkit.transfer_plan import Plan, usual_validation
 
 
 def photos(folder, *, splits, num_classes=3, each=8):
@@ -61,10 +63,10 @@ def test_linear_on_two_data_sets_with_and_without_a_validation_split(run, tmp_pa
 def test_the_usual_validation_split_is_taken_where_it_shares_no_image():
     train, val, test = (Shapes(name, num_images=40, size=8) for name in ("train", "val", "test"))
     whole = {"train": train, "val": val, "test": test, "trainval": Joined(train, val)}
-    assert _usual_validation(whole.__getitem__, Plan()) == ("val", "")
+    assert usual_validation(whole.__getitem__, Plan()) == ("val", "")
     shares = "the split 'val' shares images with "
-    assert _usual_validation(whole.__getitem__, Plan(train="trainval")) == (None, f"{shares}'trainval'")
-    assert _usual_validation(whole.__getitem__, Plan(test="val")) == (None, f"{shares}'val'")
+    assert usual_validation(whole.__getitem__, Plan(train="trainval")) == (None, f"{shares}'trainval'")
+    assert usual_validation(whole.__getitem__, Plan(test="val")) == (None, f"{shares}'val'")
 
     def damaged(split):
         raise DataError("damaged")
@@ -72,9 +74,9 @@ def test_the_usual_validation_split_is_taken_where_it_shares_no_image():
     def absent(split):
         raise UnknownSplit("absent")
 
-    assert _usual_validation(absent, Plan()) == (None, "has no split 'val'")
+    assert usual_validation(absent, Plan()) == (None, "has no split 'val'")
     with pytest.raises(DataError, match="damaged"):
-        _usual_validation(damaged, Plan())  # to go on without it would be another protocol
+        usual_validation(damaged, Plan())  # to go on without it would be another protocol
 
 
 def test_what_the_run_does_after_the_crop_is_done_to_other_images_too(tmp_path):
@@ -152,9 +154,9 @@ def test_names_tell_data_sets_apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a/birds", "b/birds"):
         (tmp_path / name).mkdir(parents=True)
-    assert _names(["a/birds", "b/birds", '{name="cifar10"}'], {}) == ["birds", "birds-2", "cifar10"]
-    assert _names(["x/birds-2", "x/birds", "y/birds"], {}) == ["birds-2", "birds", "birds-3"]
-    assert _names(
+    assert names_of(["a/birds", "b/birds", '{name="cifar10"}'], {}) == ["birds", "birds-2", "cifar10"]
+    assert names_of(["x/birds-2", "x/birds", "y/birds"], {}) == ["birds-2", "birds", "birds-3"]
+    assert names_of(
         ["a/birds", '{ name="cifar10" }'], {"birds": str(tmp_path / "b/birds"), "cifar10": '{ name = "cifar10" }'}
     ) == [
         "birds-2",
@@ -165,12 +167,12 @@ def test_names_tell_data_sets_apart(tmp_path, monkeypatch):
 def test_what_was_found_before_stays(tmp_path):
     path = tmp_path / "transfer.json"
     one = {"encoder": "trained", "name": "logistic_top1", "epoch": 3, "protocol": {"num_l2": 45}, "value": 0.5}
-    for column in (
-        Column("birds", "top1", {}, [one]),
-        Column("cars", "top1", {}, [one]),
-        Column("birds", "top1", {}, [{**one, "name": "finetune_grid_top1"}, {**one, "value": 0.75}]),
+    for name, results in (
+        ("birds", [one]),
+        ("cars", [one]),
+        ("birds", [{**one, "name": "finetune_grid_top1"}, {**one, "value": 0.75}]),
     ):
-        _keep(path, column, source=column.name)
+        keep(path, name, source=name, metric="top1", results=results)
     birds, cars = json.loads(path.read_text())
     assert [(found["name"], found["value"]) for found in birds["results"]] == [
         ("finetune_grid_top1", 0.5),
@@ -184,7 +186,7 @@ def test_a_damaged_file_of_earlier_transfers_is_left_alone(tmp_path, content):
     path = tmp_path / "transfer.json"
     path.write_text(content)
     with pytest.raises(RunFolderError, match=r"transfer\.json: is damaged"):
-        _keep(path, Column("birds", "top1", {}, []), source="birds")
+        keep(path, "birds", source="birds", metric="top1", results=[])
     assert path.read_text() == content
 
 

@@ -131,8 +131,8 @@ def transfer(
             raise UserError(f"--row: must be linear, finetune or random, is {row!r}.")
     from sslkit.progress import reporter
     from sslkit.table import transfer_table
-    from sslkit.transfer import Plan
     from sslkit.transfer import transfer as start
+    from sslkit.transfer_plan import Plan
 
     plan = Plan(tuple(dict.fromkeys(asked)), steps, grid, train, validation, test)  # type: ignore[arg-type]
     terminal = console()

@@ -1,14 +1,16 @@
-"""Listings: what is installed, as tables, and what is wrong with it; read from metadata, nothing is imported."""
+"""Listings: what is installed, as tables, and what is wrong with it; read from metadata, and imported only to be verified."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.markup import escape
 from rich.table import Table
 
 from sslkit import plugins
 from sslkit.errors import did_you_mean
 from sslkit.registry import KINDS, registry_of
+from sslkit.verification import verified
 
 
 def components_table(kind: str | None) -> Table:
@@ -27,6 +29,15 @@ def offers_table() -> Table:
     for offer in sorted(plugins.scan().offers, key=lambda offer: (offer.distribution, offer.kind, offer.name)):
         table.add_row(offer.distribution, offer.kind, offer.name, offer.target)
     return table
+
+
+def verified_table() -> tuple[Table, int]:
+    """The same, each component imported: what came of it, and how many can't be used."""
+    table, failures = Table("distribution", "kind", "name", "import", "verified"), 0
+    for offer, problem, seconds in verified():
+        table.add_row(offer.distribution, offer.kind, offer.name, f"{seconds:.1f} s", escape(problem) or "fine")
+        failures += bool(problem)
+    return table, failures
 
 
 def complaints() -> Iterator[str]:

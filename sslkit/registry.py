@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sslkit import plugins, signatures
 from sslkit.errors import ContractError, PluginError, UnknownName, UserError, did_you_mean, listed
+from sslkit.known_plugins import distribution_of
 from sslkit.places import inside
 
 if TYPE_CHECKING:
@@ -122,7 +123,9 @@ class Registry:
         claims = self.claims()
         if name not in claims:
             unread = "".join(f" ({one.distribution} can't be read: {one.reason})" for one in plugins.scan().broken)
-            raise UnknownName(f"no {self.one} is called {name!r}.{did_you_mean(name, claims)} Known: {listed(claims)}.{unread}")
+            brings = distribution_of(self.kind, name)
+            near = f" {brings} brings it: pip install {brings}." if brings else did_you_mean(name, claims)
+            raise UnknownName(f"no {self.one} is called {name!r}.{near} Known: {listed(claims)}.{unread}")
         if len(claims[name]) > 1:
             who = " and ".join(component.distribution for component in claims[name])
             raise PluginError(

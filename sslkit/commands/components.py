@@ -1,13 +1,12 @@
-"""Commands about the components that are there, and the packages they come from."""
+"""Commands about the components that are there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Optional
 
 import typer
 
-from sslkit.commands.shared import console
+from sslkit.commands.shared import complain, console
 
 app = typer.Typer()
 
@@ -20,17 +19,7 @@ def list_components(
     from sslkit.listing import complaints, components_table
 
     console().print(components_table(kind))
-    _complain(complaints())
-
-
-@app.command()
-def plugins() -> None:
-    """Installed packages that offer components, and those whose metadata can't be read."""
-    from sslkit.listing import complaints, offers_table
-
-    table = offers_table()
-    console().print(table if table.row_count else "no installed package offers a component")
-    _complain(complaints())
+    complain(complaints())
 
 
 @app.command()
@@ -40,8 +29,3 @@ def describe(kind: str, name: str) -> None:
 
     for part in description(kind, name):
         console().print(part)
-
-
-def _complain(sentences: Iterable[str]) -> None:
-    for sentence in sentences:
-        typer.echo(sentence, err=True)

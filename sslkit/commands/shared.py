@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -34,3 +35,9 @@ def console() -> Any:
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 120)
+
+
+def complain(sentences: Iterable[str]) -> None:
+    """Say what is wrong beside what a command gives."""
+    for sentence in sentences:
+        typer.echo(sentence, err=True)

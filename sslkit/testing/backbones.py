@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from sslkit import signatures
 from sslkit.testing import modules
 from sslkit.testing.every_kind import cites_a_source
+from sslkit.testing.failures import no_error
 from sslkit.testing.subject import Subject
 
 
@@ -48,16 +49,20 @@ def gradients_reach_every_parameter(subject: Subject) -> None:
 
 
 def gray_images_are_taken(subject: Subject) -> None:
-    """With `in_channels = 1` it takes images of one channel; where it does not declare that, images of three."""
-    made = _made(subject, channels=1).eval()
-    with torch.no_grad():
-        assert made(_images(subject, 2, channels=1)).shape == (2, made.out_dim)
+    """If it declares `in_channels` it takes images of one channel with `in_channels = 1`."""
+    init = signatures.constructor(subject.load())
+    if init is None or "in_channels" not in signatures.declared(init, {"in_channels": 1}):
+        return
+    with torch.no_grad(), no_error("images of one channel"):
+        made = _made(subject, channels=1).eval()
+        found = tuple(made(_images(subject, 2, channels=1)).shape)
+    assert found == (2, made.out_dim), f"2 images gave {found}."
 
 
 def memory_layout_is_irrelevant(subject: Subject) -> None:
     """Channels-last images, as the loader hands them over, give what others give."""
     made, images = _made(subject).eval(), _images(subject, 3)
-    with torch.no_grad():
+    with torch.no_grad(), no_error("channels-last images"):
         plain, last = made(images), made(images.contiguous(memory_format=torch.channels_last))
     assert torch.allclose(plain, last, rtol=1e-3, atol=1e-4), f"they differ by {float((plain - last).abs().max()):.2g}."
 
@@ -89,11 +94,13 @@ def low_precision_is_finite(subject: Subject) -> None:
 
 
 def copies_are_independent(subject: Subject) -> None:
-    """`copy.deepcopy` gives a network of its own: evaluations and teachers are copies."""
-    made = _made(subject)
-    copied: nn.Module = copy.deepcopy(made)
-    shared = {id(one) for one in made.parameters()} & {id(one) for one in copied.parameters()}
-    assert not shared, "the copy shares parameters with the original."
+    """`copy.deepcopy` after a batch gives a network of its own that computes the same: evaluations and teachers are copies."""
+    modules.assert_own_copy(_made(subject), _images(subject, 4))
+
+
+def tensors_move_with_it(subject: Subject) -> None:
+    """Tensors that it keeps are parameters or buffers, so that `.to` takes them to a device or a type."""
+    modules.assert_tensors_move(_made(subject))
 
 
 CHECKS = (
@@ -108,5 +115,6 @@ CHECKS = (
     state_is_all_there_is,
     low_precision_is_finite,
     copies_are_independent,
+    tensors_move_with_it,
     cites_a_source,
 )

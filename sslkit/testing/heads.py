@@ -53,6 +53,7 @@ def gradients_reach_the_backbone(subject: Subject) -> None:
     """A gradient of z becomes one of h: else nothing would be learnt below the head."""
     h = _h(6).requires_grad_()
     z = _made(subject).train()(h)
+    assert z.requires_grad, "z has no gradient by h."
     (z * torch.randn(z.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
     assert h.grad is not None, "h has no gradient."
     assert h.grad.any(), "the gradient of h is zero."
@@ -70,6 +71,16 @@ def state_is_all_there_is(subject: Subject) -> None:
         first.train()(_h(6))
     torch.manual_seed(1)
     modules.assert_same_after_loading(first, subject.make(in_dim=_IN_DIM), _h(4))
+
+
+def copies_are_independent(subject: Subject) -> None:
+    """`copy.deepcopy` after a batch gives a head of its own that computes the same: teachers are copies."""
+    modules.assert_own_copy(_made(subject), _h(6))
+
+
+def tensors_move_with_it(subject: Subject) -> None:
+    """Tensors that it keeps are parameters or buffers, so that `.to` takes them to a device or a type."""
+    modules.assert_tensors_move(_made(subject))
 
 
 def layers_lead_to_the_output(subject: Subject) -> None:
@@ -95,5 +106,7 @@ CHECKS = (
     gradients_reach_the_backbone,
     seed_decides_the_weights,
     state_is_all_there_is,
+    copies_are_independent,
+    tensors_move_with_it,
     layers_lead_to_the_output,
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from sslkit.testing.failures import no_error
 
 
 def assert_width(module: Any, x: Tensor) -> None:
@@ -22,11 +25,8 @@ def assert_width(module: Any, x: Tensor) -> None:
 def assert_any_batch_size(module: Any, batch: Callable[[int], Tensor]) -> None:
     """Batches of 1, 2 and 5 give as many rows."""
     for n in (1, 2, 5):
-        with torch.no_grad():
-            try:
-                found = len(module(batch(n)))
-            except Exception as error:
-                raise AssertionError(f"a batch of {n}: {type(error).__name__}: {error}") from error
+        with torch.no_grad(), no_error(f"a batch of {n}"):
+            found = len(module(batch(n)))
         assert found == n, f"a batch of {n} gave {found} rows."
 
 
@@ -77,7 +77,45 @@ def assert_same_weights(first: Any, second: Any) -> None:
 
 def assert_same_after_loading(first: Any, second: Any, x: Tensor) -> None:
     """What one says, the other says once it has the first one's state."""
-    second.load_state_dict(first.state_dict())
+    with no_error("load_state_dict"):
+        second.load_state_dict(first.state_dict())
     with torch.no_grad():
         off = float((first.eval()(x) - second.eval()(x)).abs().max())
     assert off == 0, f"they differ by {off:.2g}."
+
+
+def assert_own_copy(module: Any, x: Tensor) -> None:
+    """A copy that is made after a step computes the same, and shares no parameter or buffer."""
+    module.train()(x)
+    with no_error("copy.deepcopy after a batch"):
+        copied = copy.deepcopy(module)
+    shared = {id(one) for one in _state(module)} & {id(one) for one in _state(copied)}
+    assert not shared, "the copy shares parameters or buffers with the original."
+    with torch.no_grad():
+        off = float((module.eval()(x) - copied.eval()(x)).abs().max())
+    assert off == 0, f"the copy gives other numbers, off by {off:.2g}."
+
+
+def _state(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+def assert_tensors_move(component: Any) -> None:
+    """No tensor lies in an attribute where torch does not know of it, in the component itself or in a module inside of it."""
+    owners = component.named_modules() if isinstance(component, nn.Module) else [("", component)]
+    for prefix, owner in owners:
+        own = {key: value for key, value in getattr(owner, "__dict__", {}).items() if key not in _KNOWN_TO_TORCH}
+        for name in _tensors(own, prefix):
+            raise AssertionError(f"{name} is a tensor, and neither a parameter nor a buffer.")
+
+
+_KNOWN_TO_TORCH = ("_parameters", "_buffers", "_modules")
+
+
+def _tensors(value: Any, name: str) -> Iterator[str]:
+    """The names under which tensors lie in a value, or in a list, tuple or dict of it."""
+    if isinstance(value, Tensor):
+        yield name
+    inside = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, one in inside:
+        yield from _tensors(one, f"{name}.{key}".removeprefix("."))

@@ -57,9 +57,8 @@ def _gradients(build: Callable[[Subject], Any], subject: Subject) -> tuple[float
     method = with_global_norm(build(subject).double().train())
     drawn = torch.Generator().manual_seed(1)
     rows = share(slice(0, _N))
-    views = [
-        torch.rand(_N, 3, 6, 6, generator=drawn, dtype=torch.float64)[rows] for _ in range(getattr(method, "num_views", 2) or 2)
-    ]
+    num_views = max(getattr(method, "num_views", None) or 2, getattr(method, "min_views", 1))
+    views = [torch.rand(_N, 3, 6, 6, generator=drawn, dtype=torch.float64)[rows] for _ in range(num_views)]
     batch = _Batch(views, (torch.arange(_N) % 3)[rows], torch.arange(_N)[rows])
     loss, _ = gradient.whole(method, batch, 0, seed=0, device=torch.device("cpu"), precision="fp32")
     named = method.named_parameters()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
+from sslkit import signatures
+from sslkit.problems import problems_of
 from sslkit.registry import Registry, registry_of
 
 
@@ -38,6 +43,20 @@ class Subject:
     def load(self) -> type:
         """Its class."""
         return self.registry.load(self.name)
+
+    def section(self) -> BaseModel:
+        """Its section of a recipe with these parameters, read as a recipe is, and with every default."""
+        return self.registry.model(self.name).model_validate_json(json.dumps(self.parameters, default=str))
+
+    def problems(self) -> Iterator[str]:
+        """What a recipe's check would say of the parameters that are given, or missing; a default is the component's own."""
+        try:
+            self.section()
+        except ValidationError as error:
+            known = list(signatures.keyword_only(self.load()))
+            for path, sentence in problems_of(error, self.parameters, known=known, owner=repr(self.name)):
+                if path[0] in self.parameters or sentence.startswith("is missing"):
+                    yield f"{'.'.join(map(str, path))}: {sentence}"
 
     def make(self, **offered: Any) -> Any:
         """An instance, built as a recipe with these parameters would build it.

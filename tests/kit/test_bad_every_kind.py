@@ -1,0 +1,14 @@
+"""What is asked of every kind is seen to fail."""
+
+import pytest
+from bad_every_kind import bad
+from badness import assert_all_can_fail, assert_is_seen
+
+
+@pytest.mark.parametrize("one", bad.cases())
+def test_is_seen(one):
+    assert_is_seen(one)
+
+
+def test_all_can_fail():
+    assert_all_can_fail("every_kind", bad)

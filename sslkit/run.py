@@ -23,6 +23,7 @@ from sslkit.errors import DataError, NonFiniteError, OtherRankFailed, Stopped, U
 from sslkit.evaluate import Evaluator
 from sslkit.evaluation_checks import check_layers
 from sslkit.facts import facts
+from sslkit.fingerprint import fingerprint, refuse_other_files, refuse_other_images, remember
 from sslkit.folder import RunFolder
 from sslkit.journal import Journal
 from sslkit.loader import Batch, Loader, Plan
@@ -35,7 +36,7 @@ from sslkit.results import Result
 from sslkit.sections import Part
 from sslkit.signals import StopRequest, awaited, stop_request, stopped
 from sslkit.stopwatch import Stopwatch
-from sslkit.taking_up import refuse_other_images, restored
+from sslkit.taking_up import restored
 from sslkit.train import Scalars, train
 from sslkit.versions import versions
 
@@ -72,13 +73,14 @@ def run(
         with _ending(target, fresh=fresh) as stop:
             with together(), stop.at_once():
                 work = Run(recipe, target, report=report, stop=stop)
-                if before is not None:
-                    refuse_other_images(target.path, before, num_images=work.facts.num_images)
+            refuse_other_files(work.images)
             refuse_differences(work.about(), advice="All ranks have to see the same recipe, images and versions.")
             if before is not None:
+                led(lambda: refuse_other_images(target, before, work.images))
                 work.restore()  # before the versions in resolved.toml become the installed ones: it may name those that fit
             written = recipe.to_toml() if text is None else text
             led(lambda: target.create(recipe=written, resolved=work.resolved()))
+            led(lambda: remember(target, work.images))
             if finished:
                 report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
             with explained(target):
@@ -134,6 +136,7 @@ class Run:
         classes = require_classes(images, split) if recipe.train.online_probe else None
         if images.labels is None and build.needs_labels(recipe):
             raise DataError(f"loss: {recipe.loss.name!r} needs labels, and the split {split!r} has none.")
+        self.images = fingerprint(images, labelled=build.needs_labels(recipe))
         self.evaluator = Evaluator(recipe, opener, folder=folder.path, report=report, poll=stop.poll)
         plan = Plan(len(images), recipe.train.batch_size, recipe.train.seed)
         workers = machine.num_workers(recipe.data.options["workers"])
@@ -151,12 +154,18 @@ class Run:
 
     def about(self) -> dict[str, Any]:
         """What has to be the same on all ranks."""
-        return {"recipe": self.recipe.digest(), "num_images": self.facts.num_images, "versions": versions(self.recipe)}
+        return {
+            "recipe": self.recipe.digest(),
+            "num_images": self.facts.num_images,
+            "the digest of the images": self.images.digest,
+            "versions": versions(self.recipe),
+        }
 
     def resolved(self) -> str:
         """The recipe as TOML with every default, and in `[resolved]` every number derived and every version."""
         derived = {
             **self.facts._asdict(),
+            "images": self.images.digest,
             "precision": self.precision,
             "recipe": self.recipe.digest(),
             "versions": versions(self.recipe),

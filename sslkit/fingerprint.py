@@ -86,7 +86,8 @@ def refuse_other_images(folder: RunFolder, before: Mapping[str, Any], images: Fi
     if number == images.num_images:
         what = "the images are not those that this run began with"
     raise RunFolderError(
-        f"{folder.path}: {what}{_told(_read(folder), images)}\nBring back what was there, or start anew beside it with --fresh."
+        f"{folder.path}: {what}{_told(_read(folder), images)}\n"
+        f"Bring back what was there; or go on with these images, beside it, with --fork; or start anew beside it with --fresh."
     )
 
 

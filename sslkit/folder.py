@@ -88,7 +88,8 @@ class RunFolder:
             other = f"{self.resolved}: {sentence}\n" if (sentence := other_versions(theirs)) else ""
             raise RunFolderError(
                 f"{self.path}: holds a run of another recipe:\n{shown}\n{other}"
-                f"Start anew beside it with --fresh, or name another folder with -o FOLDER."
+                f"Go on from its newest checkpoint with this recipe, beside it, with --fork; start anew beside it with "
+                f"--fresh; or name another folder with -o FOLDER."
             )
         return theirs
 

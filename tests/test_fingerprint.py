@@ -105,7 +105,8 @@ def test_added_and_removed_files_are_counted_and_named(place):
     assert "\n  removed: 1, 'class1/03.bmp'\n" in found
     assert "another size" not in found
     assert "order" not in found
-    assert "Bring back what was there, or" in found
+    assert "Bring back what was there; or" in found
+    assert "--fork" in found
     assert "--fresh" in found
 
 

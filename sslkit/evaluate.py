@@ -75,7 +75,7 @@ class Evaluator:
             folder / "features", data=which_images(recipe.data), view=sections, device=self.device, report=report
         )
         self.splits = EvaluationSplits(recipe, images, poll=poll)
-        check_splits(recipe, images, self.splits, pretraining=self.digest == recipe.digest())
+        check_splits(recipe, images, self.splits, pretraining=self.digest.startswith(recipe.digest()))
 
     def due(self, epoch: int) -> list[Part]:
         """The evaluations that a recipe wants after an epoch, the last one apart."""

@@ -19,6 +19,8 @@ from sslkit.results import Result, arrays_file
 
 TOP1 = "_top1"  # how the name of a number ends that counts images which are right
 _IDENTIFIES_THE_RUN = ("seed", "recipe")
+# What moves weights and stands in no section of the recipe.
+_DERIVED = ("resolved.num_images", "resolved.precision", "resolved.forked_from.step", "resolved.forked_from.recipe")
 # Of the data, what says nothing of which images a split of an evaluation holds.
 _NOT_WHICH_IMAGES = ("data.split", "data.limit", "data.memory_gib", *LOCATIONS)
 
@@ -59,8 +61,8 @@ class FinishedRun:
     Args:
         folder: the run folder.
         seed: `train.seed`.
-        recipe: dotted keys and values of all that moves weights except the seed: of the recipe, and the number of images and
-            the precision that it came to.
+        recipe: dotted keys and values of all that moves weights except the seed: of the recipe, the number of images and
+            the precision that it came to, and what the run was forked from.
         versions: of sslkit, Python, torch and plugins, as `resolved.versions.torch`.
         numbers: of the trained encoder after the last epoch.
     """
@@ -92,7 +94,7 @@ class FinishedRun:
         if not isinstance(seed, int):
             raise RunFolderError(f"{run.resolved}: has no whole number train.seed. {origin(folder)}")
         derived = {f"resolved.{key}": value for key, value in leaves(resolved.get("resolved", {}))}
-        recipe |= {key: value for key, value in derived.items() if key in ("resolved.num_images", "resolved.precision")}
+        recipe |= {key: value for key, value in derived.items() if key in _DERIVED}
         versions = {key: value for key, value in derived.items() if key.startswith("resolved.versions.")}
         return cls(folder, seed, recipe, versions, _numbers(results, recipe))
 

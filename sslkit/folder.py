@@ -1,6 +1,7 @@
 """The run folder: what a run leaves behind, and whether a new run may use it.
 
 recipe.toml  resolved.toml
+images.json.gz              name and size of each image file, to tell which changed; nothing where images are no files
 metrics.jsonl               a line a logged step: functions of recipe, seed and step only
 timing.jsonl                what depends on the clock
 results.json                every evaluation with its protocol, and which images were skipped
@@ -63,6 +64,11 @@ class RunFolder:
         """The resolved recipe; a folder with this file is a run folder."""
         return self.path / "resolved.toml"
 
+    @property
+    def images(self) -> Path:
+        """The list of the image files, if the images are files."""
+        return self.path / "images.json.gz"
+
     def claim(self, *, differences: Callable[[Mapping[str, Any]], list[str]]) -> dict[str, Any] | None:
         """The resolved recipe of this very run, if the folder holds it already; RunFolderError if it holds something else.
 
@@ -82,7 +88,8 @@ class RunFolder:
             other = f"{self.resolved}: {sentence}\n" if (sentence := other_versions(theirs)) else ""
             raise RunFolderError(
                 f"{self.path}: holds a run of another recipe:\n{shown}\n{other}"
-                f"Start anew beside it with --fresh, or name another folder with -o FOLDER."
+                f"Go on from its newest checkpoint with this recipe, beside it, with --fork; start anew beside it with "
+                f"--fresh; or name another folder with -o FOLDER."
             )
         return theirs
 

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from torch import Tensor
 
-from sslkit import build, checkpoint, checkpoint_folder, encoder, gradient, machine, micro_batches, schedule
+from sslkit import build, checkpoint, checkpoint_folder, encoder, forking, gradient, machine, micro_batches, schedule
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import complaints_of, skipped, unreadable_of
 from sslkit.distributed.agreement import largest_of_all, led, of_all, refuse_differences, together
@@ -23,6 +23,7 @@ from sslkit.errors import DataError, NonFiniteError, OtherRankFailed, Stopped, U
 from sslkit.evaluate import Evaluator
 from sslkit.evaluation_checks import check_layers
 from sslkit.facts import facts
+from sslkit.fingerprint import fingerprint, refuse_other_files, refuse_other_images, remember
 from sslkit.folder import RunFolder
 from sslkit.journal import Journal
 from sslkit.loader import Batch, Loader, Plan
@@ -35,7 +36,7 @@ from sslkit.results import Result
 from sslkit.sections import Part
 from sslkit.signals import StopRequest, awaited, stop_request, stopped
 from sslkit.stopwatch import Stopwatch
-from sslkit.taking_up import refuse_other_images, restored
+from sslkit.taking_up import restored
 from sslkit.train import Scalars, train
 from sslkit.versions import versions
 
@@ -43,7 +44,13 @@ OpenImages = Callable[[str], Images]
 
 
 def run(
-    recipe: Recipe, folder: Path, *, report: Reporter | None = None, text: str | None = None, fresh: bool = False
+    recipe: Recipe,
+    folder: Path,
+    *,
+    report: Reporter | None = None,
+    text: str | None = None,
+    fresh: bool = False,
+    fork: bool = False,
 ) -> RunFolder:
     """Train a recipe in a run folder, or go on with it, and evaluate the encoder.
 
@@ -55,6 +62,7 @@ def run(
         report: where progress is shown; by default on the terminal.
         text: the recipe as the user wrote it, kept beside the resolved one; by default written anew.
         fresh: start anew beside a folder that exists.
+        fork: go on beside it from its newest checkpoint, with a recipe that differs (`sslkit.forking`).
 
     Raises:
         UserError: the data, a component or the folder can't be used; raised before anything is written.
@@ -62,7 +70,7 @@ def run(
     """
     with group(), ExitStack() as held:
         report = (reporter(Console()) if report is None else report) if is_leader() else reporter(Console(quiet=True))
-        target = RunFolder(Path(led(lambda: str(RunFolder(folder).beside().path if fresh else folder))))
+        target = RunFolder(Path(led(lambda: str(forking.destination(RunFolder(folder), recipe, fresh=fresh, fork=fork).path))))
         led(lambda: held.enter_context(locked(target.path, say=report.say)))
         before = led(lambda: target.claim(differences=recipe.differences))
         finished = before is not None and led(lambda: target.read_results()[1])
@@ -72,13 +80,12 @@ def run(
         with _ending(target, fresh=fresh) as stop:
             with together(), stop.at_once():
                 work = Run(recipe, target, report=report, stop=stop)
-                if before is not None:
-                    refuse_other_images(target.path, before, num_images=work.facts.num_images)
+            refuse_other_files(work.images)
             refuse_differences(work.about(), advice="All ranks have to see the same recipe, images and versions.")
-            if before is not None:
-                work.restore()  # before the versions in resolved.toml become the installed ones: it may name those that fit
+            work.take_up(before, source=RunFolder(folder) if fork else None)
             written = recipe.to_toml() if text is None else text
             led(lambda: target.create(recipe=written, resolved=work.resolved()))
+            led(lambda: remember(target, work.images))
             if finished:
                 report.say(f"{target.path}: the training is complete, and its evaluations have changed.")
             with explained(target):
@@ -134,6 +141,7 @@ class Run:
         classes = require_classes(images, split) if recipe.train.online_probe else None
         if images.labels is None and build.needs_labels(recipe):
             raise DataError(f"loss: {recipe.loss.name!r} needs labels, and the split {split!r} has none.")
+        self.images = fingerprint(images, labelled=build.needs_labels(recipe))
         self.evaluator = Evaluator(recipe, opener, folder=folder.path, report=report, poll=stop.poll)
         plan = Plan(len(images), recipe.train.batch_size, recipe.train.seed)
         workers = machine.num_workers(recipe.data.options["workers"])
@@ -145,23 +153,41 @@ class Run:
         self.optimizer = build.optimizer(recipe, self.method, lr=self.facts.peak_lr)
         self.start: int | None = None  # steps done already, once `restore` has looked
         self.done = self.saved = 0  # steps
+        self.past: dict[str, Any] = {}  # what led to this run, once `take_up` has looked
         self.journal = Journal(folder, report=report, evaluate=recipe.evaluate)
         self.sliced = recipe.train.slice_size < recipe.train.batch_size
         self.watch = Stopwatch(recipe.train.batch_size)
 
     def about(self) -> dict[str, Any]:
         """What has to be the same on all ranks."""
-        return {"recipe": self.recipe.digest(), "num_images": self.facts.num_images, "versions": versions(self.recipe)}
+        return {
+            "recipe": self.recipe.digest(),
+            "num_images": self.facts.num_images,
+            "the digest of the images": self.images.digest,
+            "versions": versions(self.recipe),
+        }
 
     def resolved(self) -> str:
         """The recipe as TOML with every default, and in `[resolved]` every number derived and every version."""
         derived = {
             **self.facts._asdict(),
+            "images": self.images.digest,
             "precision": self.precision,
-            "recipe": self.recipe.digest(),
+            "recipe": self.evaluator.digest,
+            **self.past,
             "versions": versions(self.recipe),
         }
         return self.recipe.to_toml(resolved=derived)
+
+    def take_up(self, before: Mapping[str, Any] | None, *, source: RunFolder | None = None) -> None:
+        """Go on as the folder's resolved recipe says, or begin as a fork of another run; what does not fit is refused."""
+        if before is not None:
+            led(lambda: refuse_other_images(self.folder, before, self.images))
+            self.past = led(lambda: forking.past(self.folder, before))
+            self.restore()  # before the versions in resolved.toml become the installed ones: it may name those that fit
+        elif source is not None:
+            self.past = led(lambda: forking.fork(source, self.folder, self, say=self.report.say))
+        self.evaluator.digest = forking.identity(self.recipe.digest(), self.past)
 
     def complete(self) -> None:
         """Resume or start, train to the end, evaluate, and write down the results."""
@@ -324,7 +350,7 @@ class Run:
             "channels": self.channels,
             "view": [part.to_dict() for part in self.recipe.evaluation_augmentations],
             "epoch": self.recipe.train.epochs,
-            "recipe": self.recipe.digest(),
+            "recipe": self.evaluator.digest,
         }
         encoder.save(self.folder.encoder, self.method.backbone, facts=facts)
         last = self.recipe.train.epochs

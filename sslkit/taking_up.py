@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,26 +11,10 @@ from sslkit import checkpoint
 from sslkit.checkpoint_folder import newest_whole
 from sslkit.distributed.agreement import bytes_from_leader, led, together
 from sslkit.distributed.ranks import is_leader, num_ranks
-from sslkit.errors import CheckpointError, RunFolderError
+from sslkit.errors import CheckpointError
 from sslkit.folder import RunFolder
 from sslkit.origin import origin
 from sslkit.progress import Reporter
-
-
-def refuse_other_images(folder: Path, before: Mapping[str, Any], *, num_images: int) -> None:
-    """Refuse to go on with another number of images than the run began with: the schedule would be another.
-
-    Args:
-        folder: the run folder.
-        before: the resolved recipe in it.
-        num_images: how many there are now.
-    """
-    theirs = before.get("resolved", {}).get("num_images")
-    if theirs != num_images:
-        raise RunFolderError(
-            f"{folder}: this run began with {theirs} images, and there are {num_images} now. "
-            f"Bring the images back, or start anew beside it with --fresh."
-        )
 
 
 def restored(folder: RunFolder, method: nn.Module, optimizer: torch.optim.Optimizer, *, report: Reporter) -> int:

@@ -108,8 +108,42 @@ def test_every_byte_of_an_array_counts():
     assert contents_of(Rows(images.transpose(0, 3, 2, 1))) != found
 
 
+class Untold:
+    """Shapes that say nothing of themselves."""
+
+    channels, labels, classes = 3, None, None
+
+    def __init__(self, **drawn):
+        self.shapes = Shapes(size=8, num_images=20, **drawn)
+
+    def __len__(self):
+        return len(self.shapes)
+
+    def sizes(self, indices):
+        return self.shapes.sizes(indices)
+
+    def read(self, index, reduction):
+        return self.shapes.read(index, reduction)
+
+
 def test_a_dataset_that_does_not_tell_is_looked_at():
-    shapes = Shapes(num_images=20, size=8)
-    assert contents_of(shapes) == contents_of(Subset(Shapes(num_images=20, size=8), np.arange(20)))
-    assert contents_of(shapes) != contents_of(Shapes(num_images=20, size=8, seed=1))
-    assert contents_of(Subset(shapes, np.arange(0))) == contents_of(Subset(shapes, np.arange(0)))
+    images = Untold()
+    assert contents_of(images) == contents_of(Subset(Untold(), np.arange(20)))
+    assert contents_of(images) != contents_of(Untold(seed=1))
+    assert contents_of(images) != contents_of(Subset(Untold(), np.arange(19)))
+    assert contents_of(Subset(images, np.arange(0))) == contents_of(Subset(images, np.arange(0)))
+
+
+def test_a_part_of_a_dataset_is_told_by_the_whole_and_which_part_it_is(tmp_path):
+    """Of files by those that it has alone."""
+    rows = np.array([1, 4])
+    shapes = contents_of(Subset(Shapes(num_images=20), rows))
+    assert shapes == contents_of(Subset(Shapes(num_images=20), rows.copy()))
+    assert shapes != contents_of(Subset(Shapes(num_images=20), rows[::-1].copy()))
+    assert shapes != contents_of(Subset(Shapes(num_images=20, seed=1), rows))
+    files = contents_of(Subset(photos(tmp_path), rows))
+    path = tmp_path / "train" / "class0" / "000.png"
+    path.write_bytes(path.read_bytes() + b"x")
+    images = ImageFolder("train", root=tmp_path, memory_gib=0)
+    assert contents_of(Subset(images, rows)) == files
+    assert contents_of(Subset(images, rows - 1)) != files

@@ -21,6 +21,9 @@ def run(
     output: Annotated[Optional[Path], typer.Option("-o", "--output", help="Run folder; runs/NAME by default.")] = None,  # noqa: UP045
     overrides: Set = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew beside a run folder that exists.")] = False,
+    fork: Annotated[
+        bool, typer.Option("--fork", help="Go on beside a run folder from its newest checkpoint, with a recipe that differs.")
+    ] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="Go through the whole recipe in minutes, on drawn images.")] = False,
     num_processes: Annotated[
         int, typer.Option("--nproc", metavar="N", min=1, help="Train in N processes on this machine, one a GPU.")
@@ -28,21 +31,22 @@ def run(
 ) -> int:
     """Train a recipe, or go on with it, and evaluate the encoder."""
     path, checked = checked_recipe(recipe, overrides)
+    place = output or Path("runs") / checked.name
     if num_processes > 1:
         if smoke:
             raise UserError("--smoke: goes in one process; --nproc does not go with it.")
         from sslkit.commands.processes import in_processes
 
-        folder = output or Path("runs") / checked.name
-        return in_processes(num_processes, recipe, folder=folder, overrides=overrides or [], fresh=fresh)
+        given = {"checked": checked, "folder": place, "overrides": overrides or [], "fresh": fresh, "fork": fork}
+        return in_processes(num_processes, recipe, **given)
     from sslkit.progress import reporter
     from sslkit.table import results_table
 
     terminal = console()
     report = reporter(terminal)
     if smoke:
-        if output or fresh:
-            raise UserError("--smoke: leaves no run folder; -o and --fresh don't go with it.")
+        if output or fresh or fork:
+            raise UserError("--smoke: leaves no run folder; -o, --fresh and --fork don't go with it.")
         from sslkit.smoke import smoke as smoke_test
 
         terminal.print(
@@ -51,7 +55,7 @@ def run(
         return 0
     from sslkit.run import run as start
 
-    folder = start(checked, output or Path("runs") / checked.name, report=report, text=path.read_text("utf-8"), fresh=fresh)
+    folder = start(checked, place, report=report, text=path.read_text("utf-8"), fresh=fresh, fork=fork)
     if os.environ.get("RANK", "0") == "0":
         results, unreadable = folder.read_results()[0], folder.read_unreadable()
         table = results_table(results, title=checked.name, unreadable=unreadable)

@@ -9,7 +9,8 @@ may have `.metric`, on the class, the number by which transfer to it is judged: 
 that goes on without images that can't be read has `.unreadable`, which fills while it is read: the number of an image -> why.
 `.origins`, uint64 `(n,)`, says which stored image each is (`sslkit.datasets.origins`), so that splits which share some can be
 told; `.contents`, a string, changes with the images (`sslkit.datasets.contents`), so that features of other images are not
-taken for theirs.
+taken for theirs, and a run does not go on with others; `.inventory` says which files they are (`sslkit.datasets.inventory`), so
+that it can name those that changed.
 """
 
 from typing import Annotated, Literal

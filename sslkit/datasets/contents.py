@@ -3,7 +3,8 @@
 A dataset may have `.contents`, a string that changes with its images. Of image files it is made of their names, the size in
 bytes of each, and all bytes of 64 of them, evenly taken: no file more is opened, so ImageNet's take a few seconds. It does not
 see a file that was replaced by another of the same name and exactly the same size and is none of the 64; files that are not
-compressed are often of one size. Of an array it is made of all bytes. Of a dataset that has no such string 64 images are read.
+compressed are often of one size. Of an array it is made of all bytes, of drawn images of what they are drawn from. Of a
+dataset that has no such string 64 images are read.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 
 from sslkit.datasets.images import Images
+from sslkit.datasets.inventory import Inventory, inventory_of
 from sslkit.errors import DataError
 
 _SAMPLES = 64
@@ -30,23 +32,21 @@ def contents_of(images: Images) -> str:
     return _digest(part for index in _sampled(len(images)) for part in _pixels(images.read(index, 1)))
 
 
-def of_files(folder: Path, names: np.ndarray) -> str:
-    """That of image files.
-
-    Args:
-        folder: where they are.
-        names: relative to it, as bytes `(n,)`.
-
-    Raises:
-        DataError: a file is not there, or can't be read.
-    """
-    paths = [os.path.join(os.fsencode(folder), name) for name in names.tolist()]  # noqa: PTH118 - a million bytes
+def of_files(inventory: Inventory) -> str:
+    """That of image files; DataError if one of those that are opened can't be read."""
     try:
-        sizes = np.array([os.stat(path).st_size for path in paths], dtype=np.int64)  # noqa: PTH116
-        sampled = [Path(os.fsdecode(paths[index])).read_bytes() for index in _sampled(len(paths))]
+        sampled = [inventory.path(index).read_bytes() for index in _sampled(len(inventory.names))]
     except OSError as error:
         raise DataError(f"{os.fsdecode(error.filename)!r}: can't be read: {error.strerror}.") from error
-    return _digest([b"\n".join(names.tolist()), sizes.tobytes(), *sampled])
+    return _digest([b"\n".join(inventory.names.tolist()), inventory.sizes.tobytes(), *sampled])
+
+
+def of_rows(images: Images, rows: Int64[np.ndarray, " m"]) -> str | None:
+    """That of some images of a dataset; None where the dataset has no such string, so that images have to be looked at."""
+    if (files := inventory_of(images)) is not None:
+        return of_files(files.rows(rows))
+    own: str | None = getattr(images, "contents", None)
+    return own and _digest([own.encode(), rows.tobytes()])
 
 
 def of_array(images: np.ndarray) -> str:

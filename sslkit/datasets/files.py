@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from sslkit.datasets import contents, origins
+from sslkit.datasets import contents, inventory, origins
 from sslkit.datasets.headers import damaged, read_size
 from sslkit.datasets.pixels import read_pixels
 from sslkit.errors import DataError
@@ -45,7 +45,12 @@ class ImageFiles:
     @cached_property
     def contents(self) -> str:
         """What changes with the images."""
-        return contents.of_files(self.folder, self.names)
+        return contents.of_files(self.inventory)
+
+    @cached_property
+    def inventory(self) -> inventory.Inventory:
+        """Which files they are."""
+        return inventory.inventory(self.folder, self.names)
 
     def path(self, index: int) -> Path:
         """Where an image lies."""

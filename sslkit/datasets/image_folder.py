@@ -12,6 +12,7 @@ from jaxtyping import Int64, UInt8
 from sslkit.datasets.folders import list_images, split_folder
 from sslkit.datasets.held import held
 from sslkit.datasets.images import Metric
+from sslkit.datasets.inventory import Inventory
 from sslkit.datasets.origins import Origins
 from sslkit.datasets.stand_in import OnUnreadable, image_files, unreadable_of
 
@@ -83,6 +84,11 @@ class ImageFolder:
     def contents(self) -> str:
         """What changes with the images."""
         return self._files.contents
+
+    @property
+    def inventory(self) -> Inventory:
+        """Which files they are."""
+        return self._files.inventory
 
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for."""

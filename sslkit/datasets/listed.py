@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.images import Metric
+from sslkit.datasets.inventory import Inventory
 from sslkit.datasets.origins import Origins
 from sslkit.datasets.partition import SPLITS, Labelled
 from sslkit.datasets.stand_in import OnUnreadable, image_files, unreadable_of
@@ -66,6 +67,11 @@ class ListedImages(ABC):
     def contents(self) -> str:
         """What changes with the images."""
         return self._images.contents
+
+    @property
+    def inventory(self) -> Inventory:
+        """Which files they are."""
+        return self._images.inventory
 
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for, from the headers."""

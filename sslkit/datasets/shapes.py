@@ -109,6 +109,12 @@ class Shapes:
         """Which image each is of all that can be drawn."""
         return of_rows(np.arange(len(self)), *self._address)
 
+    @property
+    def contents(self) -> str:
+        """What the images are drawn from: with it they change, and with nothing else."""
+        seed, _, split = self._address
+        return f"shapes of seed {seed}, {split}: {len(self)}, {self._size} x {self._size} x {self.channels}"
+
     def sizes(self, indices: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, "m 2"]:
         """(height, width) of some images, in pixels."""
         return np.full((len(indices), 2), self._size, dtype=np.int64)

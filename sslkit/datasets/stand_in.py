@@ -13,6 +13,7 @@ from jaxtyping import Int64, UInt8
 
 from sslkit.datasets.files import ImageFiles
 from sslkit.datasets.headers import damaged
+from sslkit.datasets.inventory import Inventory
 from sslkit.datasets.origins import Origins
 from sslkit.errors import DataError
 
@@ -60,6 +61,11 @@ class StandIns:
     def contents(self) -> str:
         """What changes with the images."""
         return self._files.contents
+
+    @property
+    def inventory(self) -> Inventory:
+        """Which files they are."""
+        return self._files.inventory
 
     def sizes(self, indices: Int64[np.ndarray, " k"]) -> Int64[np.ndarray, "k 2"]:
         """`(height, width)` of each image asked for, from its header; from the next one's if it has none that can be read."""

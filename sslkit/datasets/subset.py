@@ -6,7 +6,9 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from sslkit import draws
+from sslkit.datasets.contents import of_rows
 from sslkit.datasets.images import Images
+from sslkit.datasets.inventory import Inventory, inventory_of
 from sslkit.datasets.origins import Origins, origins_of
 from sslkit.datasets.stand_in import unreadable_of
 from sslkit.errors import DataError
@@ -32,6 +34,17 @@ class Subset:
         """Which stored image each is, if the dataset tells."""
         found = origins_of(self._images)
         return None if found is None else found[self._indices]
+
+    @property
+    def contents(self) -> str | None:
+        """What changes with these images, if the dataset tells."""
+        return of_rows(self._images, self._indices)
+
+    @property
+    def inventory(self) -> Inventory | None:
+        """Which files they are, if the dataset tells."""
+        found = inventory_of(self._images)
+        return None if found is None else found.rows(self._indices)
 
     def __len__(self) -> int:
         """Number of images."""

@@ -2,7 +2,7 @@
 
 SslkitError                 something failed                            exit status 1
 ├── CheckpointError         a file that holds results can't be used     exit status 5
-├── NonFiniteError          a number is not finite; nothing was updated exit status 6
+├── NonFiniteError          a number is not finite; it was not saved     exit status 6
 ├── ResourceError           the disk or the memory does not suffice     exit status 7
 ├── OtherRankFailed         another process of the training failed      its exit status
 ├── RankLost                another process of the training is gone      exit status 76
@@ -42,7 +42,7 @@ class CheckpointError(SslkitError):
 
 
 class NonFiniteError(SslkitError):
-    """A loss or a gradient is not a finite number; raised before anything was updated."""
+    """A loss, a gradient or a weight is not a finite number; raised before anything is updated, or saved, with it."""
 
     exit_status = 6
 

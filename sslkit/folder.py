@@ -5,6 +5,7 @@ images.json.gz              name and size of each image file, to tell which chan
 metrics.jsonl               a line a logged step: functions of recipe, seed and step only
 timing.jsonl                what depends on the clock
 results.json                every evaluation with its protocol, and which images were skipped
+stopped.json                at which step a number was not finite, until the run goes on
 checkpoints/                step_0000123.safetensors, the newest two; epoch_0100.safetensors, which stays; damaged/
 encoder.safetensors         f alone
 evaluations/                what each evaluation said of each test image
@@ -58,6 +59,11 @@ class RunFolder:
     def results(self) -> Path:
         """Every evaluation."""
         return self.path / "results.json"
+
+    @property
+    def stopped(self) -> Path:
+        """At which step a number was not finite, and which; not there otherwise."""
+        return self.path / "stopped.json"
 
     @property
     def resolved(self) -> Path:

@@ -14,6 +14,7 @@ from rich.console import Console
 from torch import Tensor
 
 from sslkit import build, checkpoint, checkpoint_folder, encoder, forking, gradient, machine, micro_batches, schedule
+from sslkit.collapse import Watched
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import complaints_of, skipped, unreadable_of
 from sslkit.distributed.agreement import largest_of_all, led, of_all, refuse_differences, together
@@ -39,6 +40,7 @@ from sslkit.stopwatch import Stopwatch
 from sslkit.taking_up import restored
 from sslkit.train import Scalars, train
 from sslkit.versions import versions
+from sslkit.watch import refuse_step, refuse_weights
 
 OpenImages = Callable[[str], Images]
 
@@ -208,6 +210,7 @@ class Run:
                 self.report.say(line)
 
     def _open_journal(self, start: int) -> None:
+        self.folder.stopped.unlink(missing_ok=True)
         self.journal.take_up(step=start, epoch=start / self.facts.steps_per_epoch)
         self.journal.open([build.component(part, folder=self.folder.path, step=start) for part in self.recipe.track])
 
@@ -229,7 +232,12 @@ class Run:
             return
         settings = self.recipe.train
         steps, warmup, peak = self.facts.steps, self.facts.warmup_steps, self.facts.peak_lr
-        backward = gradient.in_micro_batches if self.sliced else gradient.whole
+        backward = partial(
+            gradient.in_micro_batches if self.sliced else gradient.whole,
+            seed=settings.seed,
+            device=self.device,
+            precision=self.precision,
+        )
         self.report.training(start=start, steps=steps)
         self.watch.restart()
         try:
@@ -239,7 +247,7 @@ class Run:
                 batches=self._batches(start, steps),
                 schedule=partial(schedule.lr_at, steps=steps, warmup_steps=warmup, peak=peak),
                 steps=steps,
-                backward=partial(backward, seed=settings.seed, device=self.device, precision=self.precision),
+                backward=Watched(backward, when=lambda step: self._is_logged(step + 1), say=self.report.say),
                 check=self._check,
                 on_step=self._on_step,
                 start=start,
@@ -268,14 +276,12 @@ class Run:
             fraction += len(one.indices) / self.recipe.train.batch_size / 2
             self.report.part(fraction)
 
-    def _check(self, step: int, loss: Tensor) -> None:
-        if not math.isfinite(loss.item()):
-            saved = self.folder.last
-            kept = f"The last checkpoint is {saved}." if saved else "No checkpoint is written yet."
-            raise NonFiniteError(
-                f"the loss is {loss.item()} at step {step}; nothing was updated with it. {kept} "
-                f"A smaller train.base_lr or a longer train.warmup_epochs are the usual remedies."
-            )
+    def _check(self, step: int, loss: Tensor, scalars: Scalars) -> None:
+        refuse_step(self.folder, step + 1, loss=loss, scalars=scalars, method=self.method)
+
+    def _is_logged(self, step: int) -> bool:
+        """Whether the numbers of a step, counted from 1, are written down."""
+        return step == self.facts.steps or step % self.recipe.train.log_every == 0
 
     def _on_step(self, step: int, loss: Tensor, scalars: Scalars) -> bool:
         """Log, save, evaluate, stop: in this order, so that nothing is lost."""
@@ -284,7 +290,7 @@ class Run:
         epoch, inside = divmod(step, self.facts.steps_per_epoch)
         last = step == self.facts.steps
         numbers = {"epoch": step / self.facts.steps_per_epoch, "loss": loss.item()}
-        logged = last or step % self.recipe.train.log_every == 0
+        logged = self._is_logged(step)
         if logged:
             group = self.optimizer.param_groups[0]
             rates = {"lr": group["lr"] / group.get("lr_scale", 1.0)}
@@ -316,6 +322,7 @@ class Run:
             refuse_differences(
                 {"weights": checkpoint.digest(tensors)}, advice="The machines compute differently; use equal ones."
             )
+        refuse_weights(self.folder, step, method=self.method)  # on all ranks, since their weights are equal
         met = unreadable_of(self.loader.images)
         for theirs in of_all(list(met.items())):
             met.update((number, complaint) for number, complaint in theirs)

@@ -19,7 +19,7 @@ def train(
     schedule: Callable[[int], float],
     steps: int,
     backward: Callable[..., tuple[Tensor, Scalars]],
-    check: Callable[[int, Tensor], None],
+    check: Callable[[int, Tensor, Scalars], None],
     on_step: Callable[[int, Tensor, Scalars], bool | None] = lambda *_: None,
     start: int = 0,
 ) -> nn.Module:
@@ -32,7 +32,8 @@ def train(
         schedule: step -> learning rate, a pure function.
         steps: total number of steps.
         backward: `(method, batch, step) -> (loss, scalars)`, leaving the gradients in the parameters.
-        check: called with the step and its loss before anything is changed; it stops the training by raising.
+        check: called with the step, its loss and scalars, and with the gradients in place, before anything is changed; it stops
+            the training by raising.
         on_step: called after each step with the number of steps done; a true answer ends the training.
         start: steps done already.
     """
@@ -40,7 +41,7 @@ def train(
     for step, batch in zip(range(start, steps), batches, strict=False):  # sample {x_k}; draw t, t' ~ T for every x
         set_lr(optimizer, schedule(step))
         loss, scalars = backward(method, batch, step)  # h = f(view), z = g(h), L = mean of l(z, z'); gradients of L
-        check(step, loss)
+        check(step, loss, scalars)
         optimizer.step()  # update f and g
         optimizer.zero_grad()
         if after_step is not None:

@@ -51,7 +51,7 @@ def test_the_loop_is_algorithm_1_written_out():
         schedule=lambda step: 0.1 * (step + 1),
         steps=4,
         backward=lambda method, batch, step: whole(method, batch, step, seed=0, device=torch.device("cpu"), precision="fp32"),
-        check=lambda step, loss: None,
+        check=lambda step, loss, scalars: None,
         on_step=lambda step, loss, scalars: seen.append((step, loss.item())),
     )
     assert encoder is method.backbone
@@ -74,7 +74,7 @@ def test_a_check_that_raises_leaves_the_weights_alone():
     method = siamese()
     before = [parameter.clone() for parameter in method.parameters()]
 
-    def refuse(step, loss):
+    def refuse(step, loss, scalars):
         raise UserError("no")
 
     with pytest.raises(UserError):
@@ -105,7 +105,7 @@ def test_a_true_answer_ends_it_and_after_step_hears_the_progress():
         "schedule": lambda step: 0.1,
         "steps": 4,
         "backward": lambda m, b, s: whole(m, b, s, seed=0, device=torch.device("cpu"), precision="fp32"),
-        "check": lambda step, loss: None,
+        "check": lambda step, loss, scalars: None,
     }
     train(method, optimizer, batches=map(batch, range(9)), on_step=lambda step, *_: step == 2, **options)
     assert method.heard == [0.25, 0.5]
@@ -203,7 +203,7 @@ def test_training_gets_better():
         schedule=lambda step: 0.5,
         steps=60,
         backward=lambda m, b, s: whole(m, b, s, seed=0, device=torch.device("cpu"), precision="fp32"),
-        check=lambda step, loss: None,
+        check=lambda step, loss, scalars: None,
         on_step=lambda step, loss, scalars: losses.append(loss.item()),
     )
     assert losses[-1] < losses[0] - 0.3

@@ -42,7 +42,7 @@ with group(timeout_seconds=60):
         schedule=lambda step: 0.1,
         steps=4,
         backward=lambda *at: gradient.whole(*at, seed=0, device=torch.device("cpu"), precision="fp32"),
-        check=lambda step, loss: None,
+        check=lambda step, loss, scalars: None,
     )
     save_file(method.state_dict(), f"{sys.argv[1]}/rank{rank()}.safetensors")
 """

@@ -1,0 +1,58 @@
+"""Watch: a step whose numbers are not finite ends the run before the update, says where it is, and is noted in the run folder.
+
+The note, `stopped.json`, holds `step`, counted as in `metrics.jsonl`, and `what`. It is there until the run goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from sslkit.checkpoint import write
+from sslkit.distributed.ranks import is_leader
+from sslkit.errors import NonFiniteError, ResourceError
+from sslkit.finite import complaint, not_finite
+from sslkit.folder import RunFolder
+
+_REMEDIES = "A smaller train.base_lr or a longer train.warmup_epochs are the usual remedies."
+
+
+def refuse_step(folder: RunFolder, step: int, *, loss: Tensor, scalars: Mapping[str, Tensor], method: nn.Module) -> None:
+    """Raise NonFiniteError if the loss or a gradient of a step is not finite; nothing must be updated before.
+
+    Loss and gradients are the same on all ranks by then (the outputs are gathered, the gradients averaged), so all raise.
+
+    Args:
+        folder: the run folder; the leader notes the step in it.
+        step: counted from 1, as in `metrics.jsonl`.
+        loss: the loss of the step.
+        scalars: the numbers beside it.
+        method: what is trained, with its gradients.
+    """
+    if what := complaint(loss, scalars, parameters=method.named_parameters()):
+        _stop(folder, step, what, then="nothing was updated with it")
+
+
+def refuse_weights(folder: RunFolder, step: int, *, method: nn.Module) -> None:
+    """Raise NonFiniteError if a weight is not finite after a step, so that no checkpoint gets it; the leader notes the step."""
+    named = list(method.named_parameters())
+    if wrong := not_finite(named):
+        what = f"{wrong[0]} is not finite ({len(wrong)} of {len(named)} parameters are not) after the update"
+        _stop(folder, step, what, then="no checkpoint is written with it")
+
+
+def _stop(folder: RunFolder, step: int, what: str, *, then: str) -> None:
+    saved = folder.last
+    kept = f"The last checkpoint is {saved}." if saved else "No checkpoint is written yet."
+    also = ""
+    try:
+        if is_leader():
+            write(folder.stopped, (json.dumps({"step": step, "what": what}) + "\n").encode())
+    except ResourceError as error:  # what stops the run is the number
+        also = f" {error}"
+    raise NonFiniteError(
+        f"{what} at step {step}; {then}. {kept} `sslkit replay {folder.path}` repeats the step and shows where it arises. "
+        f"{_REMEDIES}{also}"
+    )

@@ -1,10 +1,10 @@
 """A new package: whatever its kind, its tests are green and its recipe runs before its author has changed a word."""
 
-import os
-import subprocess
-import sys
+import re
+from pathlib import Path
 
 import pytest
+from new_packages import assert_green, installed
 from small import sslkit
 
 from sslkit.errors import ResourceError, UserError
@@ -12,37 +12,13 @@ from sslkit.new_plugin.files import write_package
 from sslkit.new_plugin.names import names_from
 from sslkit.registry import KINDS
 
-try:
-    import tomllib
-except ModuleNotFoundError:
-    import tomli as tomllib
-
-
-def installed(folder):
-    """What an installer would make of it: the metadata beside the module."""
-    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir()
-    points = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in of.items()) for group, of in project["entry-points"].items()]
-    (info / "entry_points.txt").write_text("\n".join(points))
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]),
-        "OMP_NUM_THREADS": "1",
-    }
-
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_tests_are_green_and_its_recipe_runs(tmp_path, kind):
     write_package("my-first", kind=kind, place=tmp_path)
     folder = tmp_path / "sslkit-my-first"
     environment = installed(folder)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error"], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout
-    assert "passed" in done.stdout.splitlines()[-1]
-    assert "skipped" not in done.stdout
+    assert_green(folder, environment)
     shorter = ["data.num_images=300", "train.batch_size=64", "train.epochs=2"]
     overrides = [word for one in shorter for word in ("--set", one)]
     done = sslkit("run", "recipes/my_first.toml", *overrides, cwd=folder, env=environment)
@@ -103,3 +79,24 @@ def test_the_command_says_what_it_wrote_and_what_is_next(tmp_path):
     done = sslkit("new-plugin", "mine", "--kind", "heads", "-o", "there", cwd=tmp_path)
     assert "there/sslkit-mine/pyproject.toml" in done.stdout
     assert 'Next: cd there/sslkit-mine && pip install -e ".[test]" && pytest' in done.stdout
+
+
+def test_the_tutorial_is_true(tmp_path):
+    """Its commands and files, in its order, as they stand on the page."""
+    page = (Path(__file__).parents[1] / "docs/plugin.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"<!-- tutorial: (\w+) -->\n```python\n(.*?)```", page, re.DOTALL))
+    done = sslkit("new-plugin", "align-uniform", "--kind", "losses", cwd=tmp_path)
+    listed = re.search(r"writes\n\n```text\n(.*?)```", page, re.DOTALL)[1]
+    assert done.stdout.startswith(listed)
+    folder = tmp_path / "sslkit-align-uniform"
+    assert (folder / "tests/test_align_uniform.py").read_text().endswith(shown["test"])
+    (folder / "sslkit_align_uniform.py").write_text(shown["module"])
+    environment = installed(folder)
+    assert_green(folder, environment)
+    few = ["--set", "data.num_images=300", "--set", "train.batch_size=64", "--set", "train.epochs=2"]
+    for more in ([], ["--set", "loss.t=3", "-o", "runs/steeper"]):
+        sslkit("run", "recipes/align_uniform.toml", *few, *more, cwd=folder, env=environment)
+    assert "loss.t" in sslkit("compare", "runs/align_uniform", "runs/steeper", cwd=folder, env=environment).stdout
+    assert "weight" in sslkit("describe", "losses", "align_uniform", cwd=folder, env=environment).stdout
+    verified = sslkit("plugins", "--verify", cwd=folder, env=environment).stdout
+    assert re.search(r"sslkit-align-uniform 0.1.0 .* fine", verified)

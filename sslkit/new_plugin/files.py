@@ -6,6 +6,7 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
+from sslkit import __version__
 from sslkit.errors import ResourceError, UserError
 from sslkit.new_plugin.names import Names, names_from
 from sslkit.new_plugin.recipe import recipe_text
@@ -22,7 +23,7 @@ version = "0.1.0"
 description = "{component}: a component of the kind {kind} for sslkit."
 readme = "README.md"
 requires-python = ">=3.10"
-dependencies = ["sslkit"]
+dependencies = ["sslkit{bounds}"]
 
 [project.optional-dependencies]
 test = ["pytest>=8"]
@@ -105,7 +106,9 @@ runs/
 def package(names: Names, kind: str) -> dict[str, str]:
     """Path -> text of each file of a new package."""
     one = registry_of(kind).one
-    told = {**names._asdict(), "kind": kind, "one": one}
+    major, minor, *_ = __version__.split(".")
+    bounds = f">={major}.{minor},<{major}.{int(minor) + 1}"
+    told = {**names._asdict(), "kind": kind, "one": one, "bounds": bounds}
     module = (resources.files("sslkit.new_plugin") / f"{kind}.py").read_text(encoding="utf-8")
     return {
         "pyproject.toml": _PYPROJECT.format(**told),

@@ -75,7 +75,8 @@ def method(recipe: Recipe, *, in_channels: int, num_classes: int | None = None) 
     built = backbone(recipe, in_channels=in_channels)
     seed_noise(recipe.train.seed, "head")
     head = component(recipe.head, in_dim=built.out_dim)
-    joined = component(recipe.method, backbone=built, head=head, loss=component(recipe.loss))
+    loss = None if recipe.loss is None else component(recipe.loss)
+    joined = component(recipe.method, backbone=built, head=head, loss=loss)
     _check_views(recipe, joined)
     if recipe.train.online_probe and num_classes is not None:
         joined = OnlineProbe(joined, num_classes=num_classes, num_views=len(recipe.views))
@@ -87,7 +88,7 @@ def _check_views(recipe: Recipe, joined: Any) -> None:
     number, least, given = getattr(joined, "num_views", None), getattr(joined, "min_views", 1), len(recipe.views)
     if given < least if number is None else given != number:
         needed = f"{least} views or more" if number is None else f"{number} views"
-        message = f"views: {recipe.method.name!r} with {recipe.loss.name!r} needs {needed} and gets {given}."
+        message = f"views: {recipe.method.name!r}{f' with {recipe.loss.name!r}' if recipe.loss else ''} needs {needed} and gets {given}."
         raise RecipeError([Problem(recipe.name, message)])
 
 
@@ -120,6 +121,8 @@ def needs_labels(recipe: Recipe) -> bool:
 
 def loss_sees_labels(recipe: Recipe) -> bool:
     """Whether the encoder is trained with labels."""
+    if recipe.loss is None:
+        return False
     called = signatures.written(registry_of("losses").load(recipe.loss.name), "__call__")
     return called is not None and "labels" in signatures.declared(called, {"labels": None})
 

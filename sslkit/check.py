@@ -35,7 +35,8 @@ class Check:
                     (key,), f"{key}: there is no such section.{did_you_mean(key, SECTIONS)} Known: {listed(SECTIONS)}."
                 )
         data = {"method": {"name": "siamese"}, **data}
-        parts = {key: self._section(data, key) for key in KIND_OF_SECTION}
+        parts = {key: self._section(data, key) for key in KIND_OF_SECTION if key != "loss"}
+        parts["loss"] = self._loss(data, parts["method"])
         train = self._train(data)
         views = self._views(data)
         evaluation = (
@@ -56,6 +57,14 @@ class Check:
         if key in data:
             return self._part(data[key], (key,), KIND_OF_SECTION[key])
         self._problem((), f'{key}: is missing. It names a component, for instance {key} = {{ name = "..." }}.')
+        return None
+
+    def _loss(self, data: dict[str, Any], method: Part | None) -> Part | None:
+        """The loss, where the method takes one; some methods are a loss themselves."""
+        if method is None or _takes_loss(method.name):
+            return self._section(data, "loss")
+        if "loss" in data:
+            self._problem(("loss",), f"loss: the method {method.name!r} takes none, for it has its own; leave it out.")
         return None
 
     def _many(self, data: dict[str, Any], key: str, path: KeyPath = ()) -> tuple[Part, ...]:
@@ -203,6 +212,11 @@ class Check:
         part = self._part(section, ("evaluation_augmentations", 0), "augmentations")
         ends = tuple(one for one in views[0][-1:] if _says(is_last, one.name))
         return () if part is None else (part, *ends)
+
+
+def _takes_loss(method: str) -> bool:
+    init = signatures.constructor(registry_of("methods").load(method))
+    return init is not None and "loss" in signatures.declared(init, {"loss": None})
 
 
 def _says(question: Callable[[type], bool], name: str) -> bool:

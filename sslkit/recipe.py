@@ -42,7 +42,7 @@ class Recipe:
     method: Part
     backbone: Part
     head: Part
-    loss: Part
+    loss: Part | None  # of a method that has its own there is none
     optimizer: Part
     data: Part
     train: Train
@@ -83,7 +83,7 @@ class Recipe:
             if same
             else {"views": [{"augmentations": [part.to_dict() for part in view]} for view in self.views]}
         )
-        sections = {key: getattr(self, key).to_dict() for key in KIND_OF_SECTION}
+        sections = {key: part.to_dict() for key in KIND_OF_SECTION if (part := getattr(self, key)) is not None}
         filled = {**sections, **views, **lists, "train": self.train.model_dump(exclude_none=True)}
         return {key: value for key, value in filled.items() if value not in ([], {})}
 

@@ -141,7 +141,7 @@ class Run:
         self.channels = images.channels
         self.facts = facts(recipe, len(images))
         classes = require_classes(images, split) if recipe.train.online_probe else None
-        if images.labels is None and build.needs_labels(recipe):
+        if images.labels is None and recipe.loss is not None and build.loss_sees_labels(recipe):
             raise DataError(f"loss: {recipe.loss.name!r} needs labels, and the split {split!r} has none.")
         self.images = fingerprint(images, labelled=build.needs_labels(recipe))
         self.evaluator = Evaluator(recipe, opener, folder=folder.path, report=report, poll=stop.poll)

@@ -34,7 +34,7 @@ def recipe_schema() -> dict[str, Any]:
         "title": "A recipe of sslkit",
         "type": "object",
         "properties": properties,
-        "required": ["backbone", "head", "loss", "optimizer", "data", "train"],
+        "required": ["backbone", "head", "optimizer", "data", "train"],
         "oneOf": [{"required": ["augmentations"]}, {"required": ["views"]}],
         "additionalProperties": False,
         "$defs": definitions,

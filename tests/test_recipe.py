@@ -6,10 +6,12 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from sslkit import toml
+from sslkit import build, toml
 from sslkit.errors import RecipeError, SslkitError, UserError
 from sslkit.recipe import Recipe
+from sslkit.registry import register, registry_of
 from sslkit.schema import recipe_schema
 from sslkit.shipped import shipped
 from sslkit.toml_writer import dump
@@ -290,3 +292,30 @@ def test_nothing_is_executed_or_expanded():
     assert recipe.data.parameters["root"] == Path("$HOME/../x")
     for name in ("os:system", "sslkit.errors:UserError", "../x", "__import__('os')"):
         assert "no loss is called" in problems(TEXT.replace('"nt_xent"', f'"{name}"'))[0]
+
+
+def test_a_method_that_has_its_own_loss_takes_none():
+    @register("methods", "alone")
+    class Alone(nn.Module):
+        def __init__(self, backbone, head):
+            super().__init__()
+            self.backbone, self.head = backbone, head
+
+        def project(self, views):
+            return tuple(self.head(self.backbone(view)) for view in views)
+
+        def objective(self, *zs, labels=None, indices=None):
+            return zs[0].square().mean(), {}
+
+    try:
+        with pytest.raises(RecipeError, match="loss: the method 'alone' takes none, for it has its own; leave it out"):
+            Recipe.parse(TEXT, overrides=["method.name=alone"])
+        without = "\n".join(line for line in TEXT.splitlines() if not line.startswith("loss"))
+        recipe = Recipe.parse(without, overrides=["method.name=alone"])
+        assert recipe.loss is None
+        assert Recipe.parse(recipe.to_toml()).digest() == recipe.digest()
+        build.check(recipe)
+        with pytest.raises(RecipeError, match="loss: is missing"):
+            Recipe.parse(without)
+    finally:
+        registry_of("methods")._registered.clear()

@@ -87,8 +87,9 @@ def _check_views(recipe: Recipe, joined: Any) -> None:
     """Raise RecipeError if the recipe has not as many views as the method needs."""
     number, least, given = getattr(joined, "num_views", None), getattr(joined, "min_views", 1), len(recipe.views)
     if given < least if number is None else given != number:
+        whose = f"{recipe.method.name!r}{f' with {recipe.loss.name!r}' if recipe.loss else ''}"
         needed = f"{least} views or more" if number is None else f"{number} views"
-        message = f"views: {recipe.method.name!r}{f' with {recipe.loss.name!r}' if recipe.loss else ''} needs {needed} and gets {given}."
+        message = f"views: {whose} needs {needed} and gets {given}."
         raise RecipeError([Problem(recipe.name, message)])
 
 

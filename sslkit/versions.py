@@ -14,7 +14,14 @@ from sslkit.registry import BUILT_IN, registry_of
 
 def versions(recipe: Recipe) -> dict[str, str]:
     """sslkit, Python, torch, and every plugin that supplied a name."""
-    parts = [recipe.method, recipe.backbone, recipe.head, recipe.optimizer, recipe.data, *([recipe.loss] if recipe.loss else [])]
+    parts = [
+        recipe.method,
+        recipe.backbone,
+        recipe.head,
+        recipe.optimizer,
+        recipe.data,
+        *([recipe.loss] if recipe.loss else []),
+    ]
     parts += [
         *recipe.evaluate,
         *recipe.track,

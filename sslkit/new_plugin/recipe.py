@@ -51,6 +51,8 @@ def recipe_text(kind: str, *, component: str, distribution: str, one: str) -> st
     """
     mine = f'{{ name = "{component}" }}'
     sections = {**_SECTIONS, **({_ONE[kind]: mine} if kind in _ONE else {})}
+    if kind == "methods":
+        del sections["loss"]  # it has its own
     width = max(map(len, sections))
     more = {"evaluations": f'\n[[evaluate]]\nname = "{component}"\n', "trackers": f'\n[[track]]\nname = "{component}"\n'}
     return _TEXT.format(

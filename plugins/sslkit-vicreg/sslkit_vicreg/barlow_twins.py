@@ -12,8 +12,8 @@ from sslkit_vicreg.statistics import off_diagonal_squares, two_or_more, wide
 class BarlowTwins:
     """Squared distance of the cross-correlation matrix from the identity (arXiv:2103.03230, eqs. 1 and 2).
 
-    `sum_i (1 - C_ii)^2 + redundancy * sum_(i != j) C_ij^2`; C is the correlation of dimension i of the first views with dimension
-    j of the second views over the batch of all processes.
+    `sum_i (1 - C_ii)^2 + redundancy * sum_(i != j) C_ij^2`; C is the correlation of dimension i of the first views with
+    dimension j of the second views over the batch of all processes.
 
     As in the authors' code each dimension is normalised with the biased variance and an epsilon, where the paper divides by the
     norm. The authors' code normalises on each process by its own images; here all images count, so that the number of processes

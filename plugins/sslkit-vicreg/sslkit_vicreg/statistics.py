@@ -1,8 +1,9 @@
 """Statistics: what both losses ask of a batch of projections."""
 
 import torch
-from sslkit import UserError
 from torch import Tensor
+
+from sslkit import UserError
 
 
 def two_or_more(name: str, z: Tensor) -> None:

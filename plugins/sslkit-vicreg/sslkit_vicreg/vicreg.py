@@ -12,8 +12,8 @@ from sslkit_vicreg.statistics import off_diagonal_squares, two_or_more, wide
 class VICReg:
     """Variance, invariance and covariance of the projections (arXiv:2105.04906, eqs. 1 to 6).
 
-    `invariance * s + variance * (v1 + v2) + covariance * (c1 + c2)`, where s is the mean squared distance of the views of an image
-    (eq. 5), v how far the standard deviation of each dimension falls short of gamma (eqs. 1, 2), and c the squares of the
+    `invariance * s + variance * (v1 + v2) + covariance * (c1 + c2)`, where s is the mean squared distance of the views of an
+    image (eq. 5), v how far the standard deviation of each dimension falls short of gamma (eqs. 1, 2), and c the squares of the
     covariance of different dimensions, divided by their number (eqs. 3, 4).
 
     The authors' code divides s by the number of dimensions, and halves v; their weights belong to it. That is

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from sslkit.testing import conformance
-
 from sslkit_vicreg import BarlowTwins, VICReg
+
+from sslkit.testing import conformance
 
 test_vicreg = conformance("losses", "vicreg")
 test_vicreg_of_the_paper = conformance("losses", "vicreg", parameters={"form": "paper"})

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sslkit.commands import components, plugins, recipes, runs
+from sslkit.commands import components, plugins, recipes, replay, runs
 from sslkit.errors import LACKING, ResourceError, SslkitError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     help="Self-supervised learning from recipes, with numbers to trust.",
 )
 
-for part in (runs, recipes, components, plugins):
+for part in (runs, replay, recipes, components, plugins):
     app.add_typer(part.app)
 
 

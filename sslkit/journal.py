@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from sslkit.folder import RunFolder
 from sslkit.progress import Reporter
 from sslkit.results import Result, merged
@@ -66,3 +69,12 @@ class Journal:
             self.report.say(f"epoch {epoch}: {name} = {value:.4f}")
         for tracker in self.trackers:
             tracker(step, numbers)
+
+
+def step_numbers(
+    step: int, loss: Tensor, scalars: Mapping[str, Tensor], *, optimizer: torch.optim.Optimizer, steps_per_epoch: int
+) -> dict[str, float]:
+    """What is written down of a step, counted from 1; the optimizer still has its learning rate."""
+    group = optimizer.param_groups[0]
+    numbers = {"epoch": step / steps_per_epoch, "loss": loss.item(), "lr": group["lr"] / group.get("lr_scale", 1.0)}
+    return {**{name: float(value) for name, value in scalars.items()}, **numbers}

@@ -26,7 +26,7 @@ from sslkit.evaluation_checks import check_layers
 from sslkit.facts import facts
 from sslkit.fingerprint import fingerprint, refuse_other_files, refuse_other_images, remember
 from sslkit.folder import RunFolder
-from sslkit.journal import Journal
+from sslkit.journal import Journal, step_numbers
 from sslkit.loader import Batch, Loader, Plan
 from sslkit.lock import locked
 from sslkit.online_check import require_classes
@@ -230,14 +230,8 @@ class Run:
     def _train(self, start: int) -> None:
         if start >= self.facts.steps:
             return
-        settings = self.recipe.train
-        steps, warmup, peak = self.facts.steps, self.facts.warmup_steps, self.facts.peak_lr
-        backward = partial(
-            gradient.in_micro_batches if self.sliced else gradient.whole,
-            seed=settings.seed,
-            device=self.device,
-            precision=self.precision,
-        )
+        steps = self.facts.steps
+        watched = Watched(self.backward, when=lambda step: self._is_logged(step + 1), say=self.report.say)
         self.report.training(start=start, steps=steps)
         self.watch.restart()
         try:
@@ -245,9 +239,9 @@ class Run:
                 self.method.train(),
                 self.optimizer,
                 batches=self._batches(start, steps),
-                schedule=partial(schedule.lr_at, steps=steps, warmup_steps=warmup, peak=peak),
+                schedule=self.lr,
                 steps=steps,
-                backward=Watched(backward, when=lambda step: self._is_logged(step + 1), say=self.report.say),
+                backward=watched,
                 check=self._check,
                 on_step=self._on_step,
                 start=start,
@@ -258,6 +252,15 @@ class Run:
             raise
         finally:
             self.report.trained()
+
+    def lr(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        return schedule.lr_at(step, steps=self.facts.steps, warmup_steps=self.facts.warmup_steps, peak=self.facts.peak_lr)
+
+    def backward(self, method: Any, batch: Any, step: int) -> tuple[Tensor, Scalars]:
+        """The gradients of a step, counted from 0, and its loss and scalars."""
+        compute = gradient.in_micro_batches if self.sliced else gradient.whole
+        return compute(method, batch, step, seed=self.recipe.train.seed, device=self.device, precision=self.precision)
 
     def _batches(self, start: int, stop: int) -> Iterator[Any]:
         if not self.sliced:
@@ -289,12 +292,10 @@ class Run:
         self.done, asked = step, largest_of_all(self.stop.number if self.stop else 0)
         epoch, inside = divmod(step, self.facts.steps_per_epoch)
         last = step == self.facts.steps
-        numbers = {"epoch": step / self.facts.steps_per_epoch, "loss": loss.item()}
-        logged = self._is_logged(step)
+        per_epoch, logged = self.facts.steps_per_epoch, self._is_logged(step)
+        numbers = {"epoch": step / per_epoch, "loss": loss.item()}
         if logged:
-            group = self.optimizer.param_groups[0]
-            rates = {"lr": group["lr"] / group.get("lr_scale", 1.0)}
-            numbers = {**{name: float(value) for name, value in scalars.items()}, **numbers, **rates}
+            numbers = step_numbers(step, loss, scalars, optimizer=self.optimizer, steps_per_epoch=per_epoch)
             if is_leader():
                 self.journal.log(step, numbers, timing=self.watch.lap())
         self._report(step, numbers, logged=logged)

@@ -7,16 +7,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from sslkit.checkpoint import write
 from sslkit.distributed.ranks import is_leader
-from sslkit.errors import NonFiniteError, ResourceError
+from sslkit.errors import NonFiniteError, ResourceError, RunFolderError
 from sslkit.finite import complaint, not_finite
 from sslkit.folder import RunFolder
 
 _REMEDIES = "A smaller train.base_lr or a longer train.warmup_epochs are the usual remedies."
+
+
+class Stop(NamedTuple):
+    """At which step a run has stopped, from 1, and what was not finite."""
+
+    step: int
+    what: str
+
+
+def noted_stop(folder: RunFolder) -> Stop | None:
+    """The note in a run folder; None where there is none. RunFolderError if it can't be read."""
+    if not folder.stopped.exists():
+        return None
+    try:
+        found = json.loads(folder.stopped.read_text(encoding="utf-8"))
+        stop = Stop(found["step"], found["what"])
+        if type(stop.step) is not int or not isinstance(stop.what, str):
+            raise TypeError("it says no step")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunFolderError(f"{folder.stopped}: can't be read: {error}. Delete it, and name a step with --step.") from error
+    return stop
 
 
 def refuse_step(folder: RunFolder, step: int, *, loss: Tensor, scalars: Mapping[str, Tensor], method: nn.Module) -> None:
@@ -49,7 +71,7 @@ def _stop(folder: RunFolder, step: int, what: str, *, then: str) -> None:
     also = ""
     try:
         if is_leader():
-            write(folder.stopped, (json.dumps({"step": step, "what": what}) + "\n").encode())
+            write(folder.stopped, (json.dumps(Stop(step, what)._asdict()) + "\n").encode())
     except ResourceError as error:  # what stops the run is the number
         also = f" {error}"
     raise NonFiniteError(

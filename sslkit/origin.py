@@ -9,9 +9,9 @@ from typing import Any
 
 import sslkit
 from sslkit import toml
-from sslkit.errors import UserError
+from sslkit.errors import Problem, RecipeError, UserError
 
-_NOT_OURS = ("python", "torch")  # they don't decide what a file of ours looks like
+_NOT_OURS = ("python", "torch", "numpy", "opencv")  # they don't decide what a file of ours looks like
 
 
 def other_versions(resolved: Mapping[str, Any]) -> str:
@@ -32,10 +32,7 @@ def other_versions(resolved: Mapping[str, Any]) -> str:
 
 def origin(folder: Path) -> str:
     """Sentences that follow the complaint about a file of a run folder: who wrote it, and what to do."""
-    try:
-        resolved, _ = toml.parse((folder / "resolved.toml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, UserError):
-        resolved = {}
+    resolved = _resolved(folder)
     if sentence := other_versions(resolved):
         return sentence
     if written := _recorded(resolved).get("sslkit"):
@@ -47,6 +44,25 @@ def origin(folder: Path) -> str:
         "It was written by another version of sslkit or of a plugin, or changed since; no resolved.toml says by which. Install "
         "that one, or train the recipe anew."
     )
+
+
+def with_absent(error: RecipeError, folder: Path) -> RecipeError:
+    """The complaint about a recipe, and which packages the run in a folder was made with that are not installed now."""
+    absent = {name: number for name, number in _recorded(_resolved(folder)).items() if not _installed(name)}
+    if not absent:
+        return error
+    made = ", ".join(f"{name} {number}" for name, number in absent.items())
+    pins = " ".join(f'"{name}=={number}"' for name, number in absent.items())
+    sentence = f"This run was made with {made}, not installed now. Bring back what is missing: pip install {pins}."
+    return RecipeError([*error.problems, Problem(str(folder / "resolved.toml"), sentence)])
+
+
+def _resolved(folder: Path) -> dict[str, Any]:
+    """The resolved recipe in a run folder; nothing where it can't be read."""
+    try:
+        return toml.parse((folder / "resolved.toml").read_text(encoding="utf-8"))[0]
+    except (OSError, UnicodeDecodeError, UserError):
+        return {}
 
 
 def _recorded(resolved: Mapping[str, Any]) -> dict[str, str]:

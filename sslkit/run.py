@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sslkit import build, checkpoint, checkpoint_folder, encoder, forking, gradient, machine, micro_batches, schedule
 from sslkit.collapse import Watched
+from sslkit.conditions import conditions, noted
 from sslkit.datasets.images import Images
 from sslkit.datasets.stand_in import complaints_of, skipped, unreadable_of
 from sslkit.distributed.agreement import largest_of_all, led, of_all, refuse_differences, together
@@ -174,10 +175,9 @@ class Run:
         derived = {
             **self.facts._asdict(),
             "images": self.images.digest,
-            "precision": self.precision,
             "recipe": self.evaluator.digest,
             **self.past,
-            "versions": versions(self.recipe),
+            **conditions(self.recipe, precision=self.precision),
         }
         return self.recipe.to_toml(resolved=derived)
 
@@ -186,7 +186,9 @@ class Run:
         if before is not None:
             led(lambda: refuse_other_images(self.folder, before, self.images))
             self.past = led(lambda: forking.past(self.folder, before))
-            self.restore()  # before the versions in resolved.toml become the installed ones: it may name those that fit
+            start = self.restore()  # before resolved.toml names what is installed now: it may name what fits
+            now = conditions(self.recipe, precision=self.precision) if 0 < start < self.facts.steps else {}
+            self.past |= noted(self.folder.path, before.get("resolved", {}), now, step=start, say=self.report.say)
         elif source is not None:
             self.past = led(lambda: forking.fork(source, self.folder, self, say=self.report.say))
         self.evaluator.digest = forking.identity(self.recipe.digest(), self.past)

@@ -13,7 +13,8 @@ class Timm(nn.Module):
     """A model of timm without its classifier (https://github.com/huggingface/pytorch-image-models).
 
     h is what the classifier would have seen. Models are named as timm names them, with a tag of their weights if need be:
-    `vit_small_patch16_224`, `resnet50.a1_in1k`. Weights that were trained on ImageNet want images normalised as there; put `normalize` behind the other augmentations.
+    `vit_small_patch16_224`, `resnet50.a1_in1k`. Weights that were trained on ImageNet want images normalised as there; put
+    `normalize` behind the other augmentations.
 
     Args:
         in_channels: of the images; weights for three are adapted to others by timm.

@@ -9,7 +9,8 @@ from typing import Annotated, Optional
 import typer
 
 from sslkit.commands.shared import RecipeName, RunFolder, Set, checked_recipe, console
-from sslkit.errors import UserError
+from sslkit.errors import RecipeError, UserError
+from sslkit.origin import with_absent
 
 app = typer.Typer()
 
@@ -30,8 +31,11 @@ def run(
     ] = 1,
 ) -> int:
     """Train a recipe, or go on with it, and evaluate the encoder."""
-    path, checked = checked_recipe(recipe, overrides)
-    place = output or Path("runs") / checked.name
+    place = output or Path("runs") / Path(recipe).stem
+    try:
+        path, checked = checked_recipe(recipe, overrides)
+    except RecipeError as error:
+        raise with_absent(error, place) from error
     if num_processes > 1:
         if smoke:
             raise UserError("--smoke: goes in one process; --nproc does not go with it.")

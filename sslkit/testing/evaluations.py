@@ -67,9 +67,11 @@ def _found(subject: Subject, setting: _Setting) -> list[Any]:
 
 
 def gives_named_numbers(subject: Subject) -> None:
-    """It gives pairs of a name and a value; a value is a finite number, or an array."""
+    """It gives pairs of a name and a value, a finite number or an array; it gives none only if it draws something."""
     with tempfile.TemporaryDirectory() as folder:
-        for pair in _found(subject, _Setting(Path(folder))):
+        pairs = _found(subject, _Setting(Path(folder)))
+        assert pairs or any(Path(folder).iterdir()), "it gives nothing, and its folder is empty."
+        for pair in pairs:
             assert isinstance(pair, tuple), f"{pair!r} is no pair."
             name, value = pair
             assert isinstance(name, str), f"{name!r} is no name."
@@ -79,13 +81,20 @@ def gives_named_numbers(subject: Subject) -> None:
 
 
 def same_seed_same_numbers(subject: Subject) -> None:
-    """The same features, images and seed give the same numbers: all chance comes from the seed."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = [_found(subject, _Setting(Path(folder))) for _ in range(2)]
+    """The same features, images and seed give the same numbers and files: all chance comes from the seed."""
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        found = [_found(subject, _Setting(Path(folder))) for folder in (one, other)]
+        first_files, second_files = (_files(Path(folder)) for folder in (one, other))
     names = [[name for name, _ in pairs] for pairs in found]
     assert names[0] == names[1], f"it gives {names[0]} and then {names[1]}."
     for (name, first), (_, second) in zip(*found, strict=True):
         assert np.array_equal(np.asarray(first), np.asarray(second)), f"{name} is {first} and then {second}."
+    differing = [name for name in {**first_files, **second_files} if first_files.get(name) != second_files.get(name)]
+    assert not differing, f"{differing[0]} is another file the second time."
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def nothing_is_changed(subject: Subject) -> None:

@@ -29,6 +29,14 @@ class GivesNothing:
         return [("spread", None)]
 
 
+@bad("gives_named_numbers", "it gives nothing, and its folder is empty.")
+class LeavesNoTrace:
+    """The spread of the features (Welford, 1962), which nobody sees."""
+
+    def __call__(self, test):
+        return []
+
+
 @bad("gives_named_numbers", "spread is nan.", also={"same_seed_same_numbers": "what is not a number equals nothing"})
 class NotANumber:
     """The spread of no features (Welford, 1962)."""
@@ -51,6 +59,15 @@ class AnotherName:
 
     def __call__(self, test):
         return [(f"spread_{np.random.default_rng().integers(1 << 40)}", 1.0)]
+
+
+@bad("same_seed_same_numbers", "points.bin is another file the second time.")
+class DrawsByChance:
+    """The spread of the features (Welford, 1962), drawn from points of chance."""
+
+    def __call__(self, folder):
+        (folder / "points.bin").write_bytes(np.random.default_rng().bytes(16))
+        return []
 
 
 @bad("nothing_is_changed", "features of train changed.")

@@ -19,6 +19,8 @@ _HALFWAY = (models.GoogLeNet, models.Inception3)  # these classify halfway too, 
 class Torchvision(nn.Module):
     """A network from torchvision's collection; h is what its classifier would have been given.
 
+    Which paper a model is from, its page says (https://docs.pytorch.org/vision/stable/models.html).
+
     The classifier is the last linear map (or 1 x 1 convolution) to the classes; a dropout right in front of it and auxiliary
     classifiers go with it. What else stands behind the convolutions stays: VGG's h comes out of two linear layers. So
     does stochastic depth. Vision transformers and MaxViT take images of one size, 224 x 224 unless their weights want more.

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sslkit.errors import UnknownSplit
+from sslkit.testing.failures import no_error
 from sslkit.testing.subject import Subject
 
 _LOOKED_AT = 8  # images, spread over the split
@@ -27,11 +29,21 @@ def _rows(images: Any) -> list[int]:
 def every_split_opens(subject: Subject) -> None:
     """Each split that the class names opens and has images."""
     for split in _splits(subject):
-        try:
+        with no_error(repr(split)):
             found = len(subject.make(split=split))
-        except Exception as error:
-            raise AssertionError(f"{split!r}: {type(error).__name__}: {error}") from error
         assert found > 0, f"{split!r} is empty."
+
+
+def unknown_splits_are_refused(subject: Subject) -> None:
+    """If the class names its splits, any other is refused by an UnknownSplit, and is not taken for one of them."""
+    if not hasattr(subject.load(), "splits"):
+        return
+    with no_error("'no_such_split'"):
+        try:
+            subject.make(split="no_such_split")
+        except UnknownSplit:
+            return
+    raise AssertionError("'no_such_split' opens.")
 
 
 def images_are_of_one_kind(subject: Subject) -> None:
@@ -91,20 +103,33 @@ def labels_fit(subject: Subject) -> None:
     assert classes is None or labels.max() < len(classes), f"the largest is {labels.max()}, of {len(classes)} classes."
 
 
+def origins_fit(subject: Subject) -> None:
+    """`origins`, if there are any, are uint64 and one an image: evaluations refuse splits that share some."""
+    images = _made(subject)
+    origins = getattr(images, "origins", None)
+    if origins is not None:
+        assert origins.dtype == np.uint64, f"they are {origins.dtype}."
+        assert origins.shape == (len(images),), f"their form is {origins.shape}, and there are {len(images)} images."
+
+
 def workers_can_have_it(subject: Subject) -> None:
     """It goes through pickle and reads the same there: workers that are started anew get it so."""
     images = _made(subject)
-    copied = pickle.loads(pickle.dumps(images))
     row = _rows(images)[0]
-    assert np.array_equal(images.read(row, 1), copied.read(row, 1)), f"image {row} differs in the copy."
+    with no_error("pickle"):
+        copied = pickle.loads(pickle.dumps(images))
+        found = copied.read(row, 1)
+    assert np.array_equal(images.read(row, 1), found), f"image {row} differs in the copy."
 
 
 CHECKS = (
     every_split_opens,
+    unknown_splits_are_refused,
     images_are_of_one_kind,
     sizes_are_true,
     reading_again_gives_the_same,
     reductions_are_of_the_image,
     labels_fit,
+    origins_fit,
     workers_can_have_it,
 )

@@ -18,6 +18,7 @@ from sslkit.embedding import Pair, Split, embed
 from sslkit.evaluations.features import Features
 from sslkit.selection import for_last_training, for_selection
 from sslkit.testing.every_kind import cites_a_source
+from sslkit.testing.failures import no_error
 from sslkit.testing.subject import Subject
 from sslkit.views import View
 
@@ -58,7 +59,7 @@ class _Setting:
         }
 
 
-def _found(subject: Subject, setting: _Setting) -> list[tuple[str, Any]]:
+def _found(subject: Subject, setting: _Setting) -> list[Any]:
     evaluation = subject.make()
     called = signatures.written(type(evaluation), "__call__")
     assert called is not None
@@ -66,22 +67,34 @@ def _found(subject: Subject, setting: _Setting) -> list[tuple[str, Any]]:
 
 
 def gives_named_numbers(subject: Subject) -> None:
-    """It gives pairs of a name and a value; a value is a finite number, or an array."""
+    """It gives pairs of a name and a value, a finite number or an array; it gives none only if it draws something."""
     with tempfile.TemporaryDirectory() as folder:
-        for pair in _found(subject, _Setting(Path(folder))):
+        pairs = _found(subject, _Setting(Path(folder)))
+        assert pairs or any(Path(folder).iterdir()), "it gives nothing, and its folder is empty."
+        for pair in pairs:
             assert isinstance(pair, tuple), f"{pair!r} is no pair."
             name, value = pair
             assert isinstance(name, str), f"{name!r} is no name."
             if not isinstance(value, np.ndarray):
-                assert np.isfinite(float(value)), f"{name} is {value}."
+                with no_error(f"{name} is {value!r}"):
+                    assert np.isfinite(float(value)), f"{name} is {value}."
 
 
 def same_seed_same_numbers(subject: Subject) -> None:
-    """The same features, images and seed give the same numbers: all chance comes from the seed."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = [_found(subject, _Setting(Path(folder))) for _ in range(2)]
+    """The same features, images and seed give the same numbers and files: all chance comes from the seed."""
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        found = [_found(subject, _Setting(Path(folder))) for folder in (one, other)]
+        first_files, second_files = (_files(Path(folder)) for folder in (one, other))
+    names = [[name for name, _ in pairs] for pairs in found]
+    assert names[0] == names[1], f"it gives {names[0]} and then {names[1]}."
     for (name, first), (_, second) in zip(*found, strict=True):
         assert np.array_equal(np.asarray(first), np.asarray(second)), f"{name} is {first} and then {second}."
+    differing = [name for name in {**first_files, **second_files} if first_files.get(name) != second_files.get(name)]
+    assert not differing, f"{differing[0]} is another file the second time."
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def nothing_is_changed(subject: Subject) -> None:
@@ -108,7 +121,8 @@ def protocol_can_be_written_down(subject: Subject) -> None:
     settings = getattr(evaluation, "settings", None)
     if settings is not None:
         found = settings(_TRAIN)
-        assert json.loads(json.dumps(found)).keys() == found.keys(), f"settings({_TRAIN}) is {found!r}."
+        with no_error(f"settings({_TRAIN}) is {found!r}"):
+            assert json.loads(json.dumps(found)).keys() == found.keys(), f"settings({_TRAIN}) is {found!r}."
 
 
 def labels_are_looked_at_beforehand(subject: Subject) -> None:
@@ -122,10 +136,8 @@ def labels_are_looked_at_beforehand(subject: Subject) -> None:
             Features(np.zeros((len(one.h), 0), np.float32), one.labels, one.classes, one.split)
             for one in _Setting(Path(folder)).features
         )
-    try:
+    with no_error(f"check refuses {_TRAIN} labelled images"):
         check(train, test, **signatures.declared(check, {"validation": None, "seed": 0}))
-    except Exception as error:
-        raise AssertionError(f"check refuses {_TRAIN} labelled images: {type(error).__name__}: {error}") from error
 
 
 CHECKS = (

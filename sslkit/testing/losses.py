@@ -142,7 +142,7 @@ def degenerate_batches_are_survived(subject: Subject) -> None:
 
 
 def processes_equal_one(subject: Subject) -> None:
-    """Two processes with half of a batch each have the loss and the gradients of one that has it all."""
+    """Two processes with a part of the batch each have the loss and the gradients of one that has it all."""
     ranked.assert_as_one(_in_a_network, subject)
 
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from sslkit import gradient
 from sslkit.losses.nt_xent import NTXent
-from sslkit.testing import ranked
+from sslkit.testing import modules, ranked
 from sslkit.testing.every_kind import cites_a_source
+from sslkit.testing.failures import no_error
 from sslkit.testing.subject import Subject
 from sslkit.train import train
 
@@ -125,7 +126,7 @@ def backbone_is_trained(subject: Subject) -> None:
 
 
 def processes_equal_one(subject: Subject) -> None:
-    """Two processes with half of a batch each have the loss and the gradients of one that has it all."""
+    """Two processes with a part of the batch each have the loss and the gradients of one that has it all."""
     ranked.assert_as_one(built, subject)
 
 
@@ -170,10 +171,13 @@ def after_step_takes_the_progress(subject: Subject) -> None:
     after_step = getattr(method, "after_step", None)
     if after_step is not None:
         for progress in (0.01, 0.5, 1.0):
-            try:
+            with no_error(f"after_step({progress})"):
                 after_step(progress)
-            except Exception as error:
-                raise AssertionError(f"after_step({progress}): {type(error).__name__}: {error}") from error
+
+
+def tensors_move_with_it(subject: Subject) -> None:
+    """Tensors that it keeps are parameters or buffers, so that `.to` takes them to a device or a type."""
+    modules.assert_tensors_move(built(subject))
 
 
 CHECKS = (
@@ -187,5 +191,6 @@ CHECKS = (
     micro_batches_equal_the_whole,
     resume_is_exact,
     after_step_takes_the_progress,
+    tensors_move_with_it,
     cites_a_source,
 )

@@ -1,0 +1,14 @@
+"""Each check of methods is seen to fail, and says what it asks."""
+
+import pytest
+from bad_methods import bad
+from badness import assert_all_can_fail, assert_is_seen
+
+
+@pytest.mark.parametrize("one", bad.cases())
+def test_is_seen(one):
+    assert_is_seen(one)
+
+
+def test_all_can_fail():
+    assert_all_can_fail("methods", bad)

@@ -90,7 +90,8 @@ def test_python_is_run_block_after_block(path, session):
 
 
 @pytest.mark.parametrize(
-    "module", ["distributed.ranks", "draws", "encoder", "micro_batches", "registry", "schedule", "testing.conformance"]
+    "module",
+    ["distributed.ranks", "draws", "encoder", "micro_batches", "printable", "registry", "schedule", "testing.conformance"],
 )
 def test_examples_in_docstrings(module):
     try:
@@ -101,7 +102,7 @@ def test_examples_in_docstrings(module):
 
 def test_no_example_is_forgotten():
     files = {path.stem for path in Path(sslkit.__file__).parent.rglob("*.py") if "    >>> " in path.read_text(encoding="utf-8")}
-    assert files == {"conformance", "ranks", "draws", "encoder", "micro_batches", "registry", "schedule"}
+    assert files == {"conformance", "ranks", "draws", "encoder", "micro_batches", "printable", "registry", "schedule"}
 
 
 def test_no_python_is_forgotten():

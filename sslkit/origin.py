@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sslkit
-from sslkit import toml
+from sslkit import bounded, toml
 from sslkit.errors import UserError
 
 _NOT_OURS = ("python", "torch")  # they don't decide what a file of ours looks like
@@ -33,7 +33,7 @@ def other_versions(resolved: Mapping[str, Any]) -> str:
 def origin(folder: Path) -> str:
     """Sentences that follow the complaint about a file of a run folder: who wrote it, and what to do."""
     try:
-        resolved, _ = toml.parse((folder / "resolved.toml").read_text(encoding="utf-8"))
+        resolved, _ = toml.parse(bounded.read(folder / "resolved.toml", most=toml.MOST_BYTES, what="a recipe").decode("utf-8"))
     except (OSError, UnicodeDecodeError, UserError):
         resolved = {}
     if sentence := other_versions(resolved):

@@ -22,8 +22,8 @@ _KINDS = (
 class UnfitFile(OSError):
     """A file that is not read: it is none, or has more bytes than its kind ever has; `strerror` says which."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(errno.EINVAL, reason)
+    def __init__(self, reason: str, path: Path) -> None:
+        super().__init__(errno.EINVAL, reason, str(path))
 
 
 @contextmanager
@@ -41,12 +41,12 @@ def opened(path: Path, *, most: int, what: str) -> Iterator[tuple[io.BufferedRea
         UnfitFile: it is no regular file, or has more than `most` bytes.
         OSError: the system refuses it.
     """
-    _check(path.stat(), most=most, what=what)
+    _check(path, path.stat(), most=most, what=what)
     # Somebody may have put a pipe there since: then this does not wait, and what was opened is looked at.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(handle)
-        _check(status, most=most, what=what)
+        _check(path, status, most=most, what=what)
         yield file, status.st_size
 
 
@@ -56,9 +56,9 @@ def read(path: Path, *, most: int, what: str) -> bytes:
         return file.read(size)
 
 
-def _check(status: os.stat_result, *, most: int, what: str) -> None:
+def _check(path: Path, status: os.stat_result, *, most: int, what: str) -> None:
     for is_kind, name in _KINDS:
         if is_kind(status.st_mode):
-            raise UnfitFile(f"it is {name}, not a file")
+            raise UnfitFile(f"it is {name}, not a file", path)
     if status.st_size > most:
-        raise UnfitFile(f"it has {status.st_size:,} bytes, and {what} has at most {most:,}")
+        raise UnfitFile(f"it has {status.st_size:,} bytes, and {what} has at most {most:,}", path)

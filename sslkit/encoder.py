@@ -73,7 +73,7 @@ def load_encoder(path: str | Path) -> tuple[nn.Module, Transform]:
         return _rebuilt(stored)
     except UnknownName as error:
         raise UnknownName(f"{file}: {error} {origin(file.parent)}") from error
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, UserError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError, UserError) as error:
         # pydantic's ValidationError is a ValueError
         raise CheckpointError(f"{file}: can't be put together: {_reason(error)}. {origin(file.parent)}") from error
 

@@ -38,5 +38,5 @@ def new_plugin(
     files = write_package(name, kind=kind, place=output)
     folder = output / files[0].relative_to(output).parts[0]
     for file in files:
-        say(file)
+        say(str(file))
     say(f'\nNext: cd {folder} && pip install -e ".[test]" && pytest')

@@ -48,6 +48,7 @@ CASES = {
     "more layers than it has weights for": Case(backbone(depth=152), "is in the network that is named, and not stored"),
     "depth of 10^9": Case(backbone(depth=10**9), "can't be put together"),
     "width of 10^300": Case(backbone(width=1e300), "can't be put together"),
+    "width of 10^308": Case(backbone(width=1e308), "can't be put together: cannot convert float infinity"),
     "width NaN": Case(backbone(width=float("nan")), "can't be put together"),
     "module as a name": Case(with_facts(backbone={"name": "os:system"}), "no backbone is called 'os:system'"),
     "module with a path as a name": Case(with_facts(backbone={"name": "../../evil"}), "no backbone is called"),

@@ -59,7 +59,7 @@ class Trained:
             refuse_another_size(make, last.weights())
             method = make()
             checkpoint.restore_weights(last, method)
-        except ValueError as error:
+        except (ValueError, ArithmeticError) as error:
             raise CheckpointError(f"{last.path}: holds another network: {error}. {origin(folder)}") from error
         except CheckpointError as error:
             raise CheckpointError(f"{error}. {origin(folder)}") from error

@@ -32,7 +32,7 @@ from sslkit.roles import parameter_groups
 from sslkit.table import results_table
 
 CASES = {}  # of the fuzz, once `warm_up` has made them
-NUM_CASES = 120
+NUM_CASES = 80
 
 torch.set_num_threads(1)  # a child that is forked has no other threads
 

@@ -98,7 +98,7 @@ def child(reader: str, path: Path, answer: int) -> None:
         outcome, message = type(error).__name__, str(error)
     found = {
         "outcome": outcome,
-        "message": message[:5000],
+        "message": message[:20000],
         "forbidden": watch.found,
         "grew": peak() - before,
         "output": output.getvalue()[:20000],

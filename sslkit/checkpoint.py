@@ -90,8 +90,11 @@ def write(path: Path, data: bytes) -> None:
 
 def new(path: Path) -> io.BufferedWriter:
     """A file that is empty and ours, open for writing; a link that lies there is removed and not followed."""
-    path.unlink(missing_ok=True)
-    return path.open("xb")
+    try:
+        return path.open("xb")
+    except FileExistsError:  # a killed write left it, or somebody put it there
+        path.unlink()
+        return path.open("xb")
 
 
 def temporary(folder: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from sslkit.registry import registry_of
 from sslkit.sections import KIND_OF_LIST, KIND_OF_SECTION, SECTIONS, Part, Train
 from sslkit.toml import KeyPath
 
+_SHOWN = 20  # unknown sections; more is no recipe
 _MOST_VIEWS = 1000  # of an image; what is far above a method's needs is a slip, and would fill the memory
 
 
@@ -29,11 +30,12 @@ class Check:
 
     def sections(self, data: dict[str, Any]) -> dict[str, Any]:
         """The checked parts of a recipe under the names of its fields; RecipeError with every problem."""
-        for key in data:
-            if key not in SECTIONS and key != "resolved":
-                self._problem(
-                    (key,), f"{key}: there is no such section.{did_you_mean(key, SECTIONS)} Known: {listed(SECTIONS)}."
-                )
+        unknown = [key for key in data if key not in SECTIONS and key != "resolved"]
+        for key in unknown[:_SHOWN]:
+            near = did_you_mean(key, SECTIONS)
+            self._problem((key,), f"{key:.100}: there is no such section.{near} Known: {listed(SECTIONS)}.")
+        if len(unknown) > _SHOWN:
+            self._problem((), f"there are {len(unknown) - _SHOWN:,} more sections that there are none of.")
         data = {"method": {"name": "siamese"}, **data}
         parts = {key: self._section(data, key) for key in KIND_OF_SECTION if key != "loss"}
         parts["loss"] = self._loss(data, parts["method"])

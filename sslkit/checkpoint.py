@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import math
 import os
@@ -16,7 +17,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from safetensors import SafetensorError
@@ -24,11 +25,15 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from sslkit.errors import CheckpointError, ResourceError
+from sslkit import bounded, tensor_header
+from sslkit.errors import CheckpointError, NonFiniteError, ResourceError
 
-_KEY = "sslkit"  # the one metadata key; with several the bytes of a file would differ from run to run
+MOST_BYTES = 2**38  # of a file; a billion weights with AdamW's two buffers have 12e9
+MOST_STEPS = 2**53
+_WHAT = "a checkpoint"
 _SEPARATOR = "/"
-_LONGEST_HEADER = 100_000_000  # bytes; safetensors reads none that is longer
+_MAY_BE_NON_FINITE = "evaluation"  # the kind of a file whose arrays are not weights
+_SLICE = 2**20  # numbers looked at together
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,28 @@ class Checkpoint:
     facts: dict[str, Any]
     path: Path
 
+    def weights(self) -> dict[str, Tensor]:
+        """The weights and buffers of the method, by their names in it."""
+        return {name: tensor for kind, name, tensor in _split(self.tensors) if kind == "method"}
+
 
 def save(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and JSON facts to `path`, or raise ResourceError and leave what was there."""
+    """Write tensors and JSON facts to `path`, or raise and leave what was there.
+
+    Raises:
+        ResourceError: the file can't be written.
+        NonFiniteError: a weight, or a number that an optimizer keeps, is NaN or infinite; `load` would refuse the file.
+    """
+    if (name := _non_finite(tensors, facts)) is not None:
+        raise NonFiniteError(
+            f"{path}: is not written: {name!r} holds NaN or infinity. Checkpoints from before are intact. (A constant that is "
+            f"infinite by design, as a mask, belongs into a buffer that is not saved: persistent=False.)"
+        )
     # Copies of their own: safetensors refuses tensors that share memory, as tied weights do.
     stored = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
-    content = {**facts, "digest": digest(stored, facts)}
-    write(path, save_tensors(stored, {_KEY: json.dumps(content, sort_keys=True)}))
+    content = {**facts, "format": tensor_header.FORMAT}
+    content["digest"] = digest(stored, content)
+    write(path, save_tensors(stored, {tensor_header.KEY: json.dumps(content, sort_keys=True)}))
 
 
 def write(path: Path, data: bytes) -> None:
@@ -53,7 +73,7 @@ def write(path: Path, data: bytes) -> None:
     beside = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
+        with new(beside) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -66,6 +86,15 @@ def write(path: Path, data: bytes) -> None:
         kept = f" {path.name} from before is intact." if path.exists() else ""
         room = f"{len(data) / 2**20:.1f} MiB needed, {free / 2**20:.1f} MiB free"
         raise ResourceError(f"{path}: can't be written: {error.strerror} ({room}).{kept}") from error
+
+
+def new(path: Path) -> io.BufferedWriter:
+    """A file that is empty and ours, open for writing; a link that lies there is removed and not followed."""
+    try:
+        return path.open("xb")
+    except FileExistsError:  # a killed write left it, or somebody put it there
+        path.unlink()
+        return path.open("xb")
 
 
 def temporary(folder: Path) -> Iterator[Path]:
@@ -82,9 +111,12 @@ def _sync(folder: Path) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read and verify a file; CheckpointError says what is wrong with it."""
+    """Read and verify a file; CheckpointError says what is wrong with it. Its header is checked before the rest is read."""
     try:
-        data = path.read_bytes()
+        with bounded.opened(path, most=MOST_BYTES, what=_WHAT) as (file, size):
+            _header(file, size, path)
+            file.seek(0)
+            data = file.read(size)
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read: {error.strerror}.") from error
     return parse(data, path)
@@ -92,20 +124,46 @@ def load(path: Path) -> Checkpoint:
 
 def parse(data: bytes, path: Path) -> Checkpoint:
     """Verify the bytes of a file; CheckpointError says what is wrong with them."""
+    facts = _header(io.BytesIO(data), len(data), path).facts
     try:
         tensors = load_tensors(data)
-        facts = _facts(data)
-    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:  # the last is torch's
         raise CheckpointError(f"{path}: is not a whole checkpoint of sslkit ({error}).") from error
-    if not isinstance(facts, dict) or facts.pop("digest", None) != digest(tensors, facts):
+    if facts.pop("digest", None) != digest(tensors, facts):
         raise CheckpointError(f"{path}: its content does not match its digest; the file is damaged.")
+    if (name := _non_finite(tensors, facts)) is not None:
+        raise CheckpointError(f"{path}: {name!r} holds NaN or infinity, with which nothing can be computed.")
+    facts.pop("format", None)
     return Checkpoint(tensors, facts, path)
 
 
-def _facts(data: bytes) -> Any:
-    """The metadata of safetensors bytes: eight bytes of length, then a JSON header (already checked by the loader)."""
-    length = int.from_bytes(data[:8], "little")
-    return json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
+def _header(file: io.BufferedIOBase, size: int, path: Path) -> tensor_header.Header:
+    try:
+        header = tensor_header.read_header(file, size)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: is not a whole checkpoint of sslkit ({error}).") from error
+    if sentence := tensor_header.later_format(header.facts):
+        raise CheckpointError(f"{path}: {sentence}")
+    return header
+
+
+def _non_finite(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> str | None:
+    """The first name, in their order, of a tensor that is not finite and has to be."""
+    if facts.get("kind") == _MAY_BE_NON_FINITE:
+        return None
+    return next((name for name in sorted(tensors) if not _is_finite(tensors[name])), None)
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        return True
+    numbers = torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()
+    flat = numbers.reshape(-1)
+    for first in range(0, len(flat), _SLICE):  # so that what is computed on the way stays small
+        part = flat[first : first + _SLICE]
+        if not (part.float() if part.itemsize == 1 else part).isfinite().all():
+            return False
+    return True
 
 
 def digest(tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None) -> str:
@@ -119,14 +177,17 @@ def digest(tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None
 
 
 def claimed_step(path: Path) -> float:
-    """The step that the head of a file speaks of, unverified and without reading the rest; infinity if it speaks of none."""
+    """The step that the head of a file speaks of, without reading the rest; infinity if it speaks of none."""
     try:
-        with path.open("rb") as file:
-            length = file.read(8)
-            facts = _facts(length + file.read(min(int.from_bytes(length, "little"), _LONGEST_HEADER)))
-        return facts["step"] if isinstance(facts["step"], int) else math.inf
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        with bounded.opened(path, most=MOST_BYTES, what=_WHAT) as (file, size):
+            step = tensor_header.read_header(file, size).facts.get("step")
+    except (OSError, ValueError):
         return math.inf
+    return step if _is_step(step) else math.inf
+
+
+def _is_step(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= MOST_STEPS
 
 
 def state(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -163,16 +224,18 @@ def restore(checkpoint: Checkpoint, method: nn.Module, optimizer: torch.optim.Op
 def step_of(checkpoint: Checkpoint) -> int:
     """After which step it was saved; CheckpointError if it does not say."""
     step = checkpoint.facts.get("step")
-    if not isinstance(step, int):
-        raise CheckpointError(f"{checkpoint.path}: does not say after which step it was saved")
+    if not _is_step(step):
+        said = "nothing of that" if step is None else f"{step!r:.40}, which is no count of steps"
+        raise CheckpointError(f"{checkpoint.path}: does not say after which step it was saved (it says {said})")
     return step
 
 
 def restore_weights(checkpoint: Checkpoint, method: nn.Module) -> None:
     """Put the weights and buffers of a method back; CheckpointError if they belong to another network."""
-    weights = {name: tensor for kind, name, tensor in _split(checkpoint.tensors) if kind == "method"}
+    if (kind := checkpoint.facts.get("kind", "checkpoint")) != "checkpoint":
+        raise CheckpointError(f"{checkpoint.path}: is no checkpoint of a training; it says that it is of kind {kind!r:.40}.")
     try:
-        method.load_state_dict(weights)
+        method.load_state_dict(checkpoint.weights())
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise CheckpointError(f"{checkpoint.path}: holds another network: {first}") from error

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sslkit import checkpoint
 from sslkit.checkpoint import Checkpoint
-from sslkit.errors import CheckpointError
+from sslkit.errors import CheckpointError, RunFolderError
 
 _ROLLING = 2  # of those on the way; should the newest be damaged, there is one before it
 _DAMAGED = "damaged"
@@ -65,14 +65,29 @@ def on_the_way(folder: Path) -> list[Path]:
 
 
 def purge(folder: Path) -> None:
-    """Delete the checkpoints on the way but for the newest two."""
+    """Delete the checkpoints on the way but for the newest two; of one that is a link, only the link.
+
+    Raises:
+        RunFolderError: the folder is a link, so that what lies there may be another's.
+    """
+    refuse_link(folder)
     for path in on_the_way(folder)[:-_ROLLING]:
         path.unlink()
+
+
+def refuse_link(folder: Path) -> None:
+    """Raise RunFolderError if a folder inside of a run folder, in which sslkit deletes what it wrote, is a link."""
+    if folder.is_symlink():
+        raise RunFolderError(
+            f"{folder}: is a link to {str(folder.readlink())!r}. sslkit deletes old files of a run and never leaves its folder "
+            f"for that. Put a real folder there; the run folder as a whole may be a link."
+        )
 
 
 def _set_aside(path: Path) -> Path:
     """Move a file into `damaged/` beside it, over none that is there already; gives its place."""
     place = path.parent / _DAMAGED
+    refuse_link(place)
     place.mkdir(exist_ok=True)
     names = (f"{path.stem}{'' if number == 1 else f'-{number}'}{path.suffix}" for number in count(1))
     free = next(place / name for name in names if not (place / name).exists())

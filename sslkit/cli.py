@@ -10,6 +10,7 @@ import typer
 
 from sslkit.commands import components, plugins, recipes, replay, runs
 from sslkit.errors import LACKING, ResourceError, SslkitError
+from sslkit.printable import printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,9 +48,8 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    printable = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
-    if printable:
-        typer.echo(printable, err=True)
+    if message:
+        typer.echo(printable(message), err=True)
     sys.exit(status)
 
 

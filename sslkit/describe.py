@@ -8,8 +8,8 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from sslkit import signatures
 from sslkit.registry import registry_of
@@ -22,7 +22,7 @@ def description(kind: str, name: str) -> Iterator[Any]:
     registry = registry_of(kind)
     component = registry.component(name)
     loaded = registry.load(name)
-    yield f"[bold]{name}[/bold] ({registry.one}, from {component.distribution}, {component.target})\n"
+    yield Text.assemble((name, "bold"), f" ({registry.one}, from {component.distribution}, {component.target})\n")
     yield Docstring(inspect.cleandoc(loaded.__doc__ or "It has no docstring."))
     yield ""
     own = [*parameter_rows(kind, name)]
@@ -30,7 +30,7 @@ def description(kind: str, name: str) -> Iterator[Any]:
     for title, rows in (("Parameters", own), ("Of every one of this kind", others)):
         table = Table("key", "type and bounds", "default", title=title, title_justify="left")
         for key, *words in rows:
-            table.add_row(escape(key), *map(Alternatives, words))
+            table.add_row(key, *map(Alternatives, words))
         if table.row_count:
             yield table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sslkit.draws import Draws
 from sslkit.errors import CheckpointError, DataError, UnknownName, UserError
 from sslkit.origin import origin
 from sslkit.registry import registry_of
+from sslkit.stored_size import refuse_another_size
 from sslkit.views import View
 
 
@@ -71,7 +73,7 @@ def load_encoder(path: str | Path) -> tuple[nn.Module, Transform]:
         return _rebuilt(stored)
     except UnknownName as error:
         raise UnknownName(f"{file}: {error} {origin(file.parent)}") from error
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, UserError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError, UserError) as error:
         # pydantic's ValidationError is a ValueError
         raise CheckpointError(f"{file}: can't be put together: {_reason(error)}. {origin(file.parent)}") from error
 
@@ -84,8 +86,12 @@ def _reason(error: Exception) -> str:
 
 
 def _rebuilt(stored: checkpoint.Checkpoint) -> tuple[nn.Module, Transform]:
-    channels = int(stored.facts["channels"])
-    encoder: nn.Module = _built("backbones", stored.facts["backbone"], in_channels=channels)
+    channels = stored.facts["channels"]
+    if type(channels) is not int or channels not in (1, 3):
+        raise ValueError(f"its images have 1 or 3 channels, not {channels!r:.40}")
+    build = partial(_built, "backbones", stored.facts["backbone"], in_channels=channels)
+    refuse_another_size(build, stored.tensors)
+    encoder: nn.Module = build()
     encoder.load_state_dict(stored.tensors)
     view = View([(section["name"], _built("augmentations", section), section["p"]) for section in stored.facts["view"]])
     return encoder.to(memory_format=torch.channels_last).eval(), Transform(view, channels=channels)

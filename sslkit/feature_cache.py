@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from sslkit import checkpoint
+from sslkit.checkpoint_folder import refuse_link
 from sslkit.datasets.contents import contents_of
 from sslkit.embedding import Split, embed
 from sslkit.errors import CheckpointError
@@ -57,6 +58,7 @@ class FeatureCache:
 
     def forget(self, encoder: str) -> None:
         """Delete the files of an encoder that won't be asked for again."""
+        refuse_link(self.folder)
         for path in self.folder.glob(f"{encoder}-*.safetensors"):
             path.unlink()
 

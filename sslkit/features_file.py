@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -12,10 +14,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from sslkit import bounded, tensor_header
+from sslkit.checkpoint import new
 from sslkit.errors import CheckpointError
 from sslkit.evaluations.features import Features
 
-_KEY = "sslkit"  # the one metadata key, as in checkpoints
+MOST_BYTES = 2**42  # of a file; a hundred million rows of 2,048 have 8e11
+_DTYPES: Mapping[str, np.dtype[Any]] = {"F32": np.dtype(np.float32), "I64": np.dtype(np.int64)}
+_READ = 2**24  # bytes hashed at a time
+_PLACEHOLDER = "0" * 64  # a digest is as long
 
 
 def write_features(
@@ -39,19 +46,25 @@ def write_features(
     first = next(stream)
     arrays = {"indices": indices} if labels is None else {"indices": indices, "labels": labels}
     shapes = {"h": (len(indices), first.shape[1]), **{name: array.shape for name, array in arrays.items()}}
+    content = {**facts, "format": tensor_header.FORMAT}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.tmp")
     try:
-        with beside.open("wb") as file:
-            file.write(_header(shapes, facts))
+        with new(beside) as file:
+            file.write(_header(shapes, {**content, "digest": _PLACEHOLDER}))
+            digest.update(_described("h", "F32", shapes["h"]))
             rows = 0
             for batch in chain([first], stream):
                 assert batch.dtype == np.float32, "the header says so"
                 rows += len(batch)
-                file.write(np.ascontiguousarray(batch).data)
+                _put(file, batch, digest)
             assert rows == len(indices), f"{rows} rows for {len(indices)} images"
-            for array in arrays.values():
-                file.write(np.ascontiguousarray(array, dtype=np.int64).data)
+            for name, array in arrays.items():
+                digest.update(_described(name, "I64", array.shape))
+                _put(file, array.astype(np.int64, copy=False), digest)
+            file.seek(0)  # now that the digest is known
+            file.write(_header(shapes, {**content, "digest": digest.hexdigest()}))
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -61,31 +74,34 @@ def write_features(
 
 
 def read_features(path: Path) -> tuple[Features, dict[str, Any]]:
-    """The features of a file, h as a memory map, and the facts about them.
+    """The features of a file, h as a memory map, and the facts about them. All of it is read once, to verify its digest.
 
     Raises:
-        CheckpointError: the file is missing, cut off, or holds something else.
+        CheckpointError: the file is missing, cut off, changed, or holds something else.
     """
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > path.stat().st_size:
-                raise ValueError("cut off")
-            header = json.loads(file.read(length))
-        facts = json.loads(header.pop("__metadata__")[_KEY])
-        arrays = {name: _mapped(path, 8 + length, one) for name, one in header.items()}
-        classes = None if facts["classes"] is None else tuple(facts["classes"])
-        labels = np.array(arrays["labels"]) if "labels" in arrays else None
-        return Features(arrays["h"], labels, classes, facts["split"], np.array(arrays["indices"])), facts
+        with bounded.opened(path, most=MOST_BYTES, what="a file of features") as (file, size):
+            header = tensor_header.read_header(file, size)
+            if sentence := tensor_header.later_format(header.facts):
+                raise CheckpointError(f"{path}: {sentence}")
+            _check(header)
+            facts = dict(header.facts)
+            if facts.pop("digest", None) != _digest(file, header, facts):
+                raise CheckpointError(f"{path}: its content does not match its digest; the file is damaged.")
+            arrays = {name: _mapped(file, header.data, one) for name, one in header.entries.items()}
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{path}: is not a whole file of features ({error}).") from error
+    facts.pop("format")
+    classes = None if facts["classes"] is None else tuple(facts["classes"])
+    labels = np.array(arrays["labels"]) if "labels" in arrays else None
+    return Features(arrays["h"], labels, classes, facts["split"], np.array(arrays["indices"])), facts
 
 
 def _header(shapes: Mapping[str, tuple[int, ...]], facts: Mapping[str, Any]) -> bytes:
     """Eight bytes of length, then JSON, padded so that the data is aligned."""
-    header: dict[str, Any] = {"__metadata__": {_KEY: json.dumps(facts, sort_keys=True)}}
+    header: dict[str, Any] = {"__metadata__": {tensor_header.KEY: json.dumps(facts, sort_keys=True)}}
     end = 0
     for name, shape in shapes.items():
         begin, end = end, end + int(np.prod(shape)) * (4 if name == "h" else 8)
@@ -95,10 +111,46 @@ def _header(shapes: Mapping[str, tuple[int, ...]], facts: Mapping[str, Any]) -> 
     return len(text).to_bytes(8, "little") + text
 
 
-def _mapped(path: Path, data: int, one: Mapping[str, Any]) -> np.ndarray:
+def _put(file: io.BufferedIOBase, array: np.ndarray, digest: Any) -> None:
+    data = np.ascontiguousarray(array).data
+    file.write(data)
+    digest.update(data)
+
+
+def _described(name: str, dtype: str, shape: tuple[int, ...]) -> bytes:
+    """What the digest of `sslkit.checkpoint` takes of a tensor beside its bytes."""
+    return f"{name} torch.{_DTYPES[dtype].name} {shape}".encode()
+
+
+def _check(header: tensor_header.Header) -> None:
+    """ValueError if tensors or facts are not those of features."""
+    entries, facts = header.entries, header.facts
+    found = {name: (one.dtype, len(one.shape)) for name, one in entries.items()}
+    labels = found.pop("labels", ("I64", 1))
+    if found != {"h": ("F32", 2), "indices": ("I64", 1)} or labels not in (("I64", 1), ("I64", 2)):
+        raise ValueError("its tensors are not h, indices and perhaps labels")
+    if len({one.shape[0] for one in entries.values()}) > 1:
+        raise ValueError("h, indices and labels are of different lengths")
+    classes = facts.get("classes", ())
+    named = classes is None or (isinstance(classes, list) and all(isinstance(one, str) for one in classes))
+    if not named or not isinstance(facts.get("split"), str) or "format" not in facts:
+        raise ValueError("it does not say of which split and classes it is")
+
+
+def _digest(file: io.BufferedIOBase, header: tensor_header.Header, facts: Mapping[str, Any]) -> str:
+    """That of the whole file, as `sslkit.checkpoint` computes it of tensors, in memory that does not grow with the file."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name, entry in sorted(header.entries.items()):
+        digest.update(_described(name, entry.dtype, entry.shape))
+        file.seek(header.data + entry.begin)
+        for at in range(entry.begin, entry.end, _READ):
+            digest.update(file.read(min(_READ, entry.end - at)))
+    return digest.hexdigest()
+
+
+def _mapped(file: io.BufferedReader, data: int, entry: tensor_header.Entry) -> np.ndarray:
     """An array of the file; nothing is read before it is looked at."""
-    dtype = {"F32": np.float32, "I64": np.int64}[one["dtype"]]
-    shape, (begin, _) = tuple(one["shape"]), one["data_offsets"]
-    if not int(np.prod(shape)):
-        return np.zeros(shape, dtype)
-    return np.memmap(path, dtype, mode="r", offset=data + begin, shape=shape)
+    dtype = _DTYPES[entry.dtype]
+    if entry.begin == entry.end:
+        return np.zeros(entry.shape, dtype)
+    return np.memmap(file, dtype, mode="r", offset=data + entry.begin, shape=entry.shape)

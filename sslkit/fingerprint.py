@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from sslkit import bounded, json_text
 from sslkit.checkpoint import write
 from sslkit.datasets.contents import contents_of
 from sslkit.datasets.images import Images
@@ -139,14 +140,14 @@ def _unpacked(data: bytes) -> Sizes | None:
     """The list in such bytes; None where it is not one."""
     try:
         unpacker = zlib.decompressobj(wbits=31)
-        content = json.loads(unpacker.decompress(data, _LARGEST))
+        content = json_text.parse(unpacker.decompress(data, _LARGEST), most_pieces=3 * _MOST)
         return dict(zip(content["names"], np.array(content["bytes"], dtype=np.int64).tolist(), strict=True))
-    except (zlib.error, ValueError, KeyError, TypeError, RecursionError):
+    except (zlib.error, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
 def _read(folder: RunFolder) -> Sizes | None:
     try:
-        return _unpacked(folder.images.read_bytes())
+        return _unpacked(bounded.read(folder.images, most=_LARGEST, what="it"))
     except OSError:  # without it the message names no file
         return None

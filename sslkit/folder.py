@@ -17,17 +17,22 @@ features/                   features of the encoder, kept for further evaluation
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sslkit import toml
+from sslkit import bounded, json_text, toml
 from sslkit.checkpoint import temporary, write
-from sslkit.checkpoint_folder import newest_first
+from sslkit.checkpoint_folder import newest_first, refuse_link
 from sslkit.errors import ResourceError, RunFolderError
 from sslkit.origin import origin, other_versions
 from sslkit.results_form import complaint_of
+
+MOST_RESULTS = 2**26  # bytes of results.json; an evaluation takes a thousand
+PIECES = 2**20  # commas, colons and brackets in it
+MOST_LINES = 2**32  # bytes of a .jsonl file; a logged step takes 150
 
 
 @dataclass(frozen=True)
@@ -116,16 +121,23 @@ class RunFolder:
         """Add one line to a `.jsonl` file."""
         path = self.path / name
         try:
-            with path.open("a", encoding="utf-8") as file:
+            # A link would lead anywhere; what is at its end is not ours to add to.
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+            with os.fdopen(handle, "a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
         except OSError as error:
-            raise ResourceError(f"{path}: can't be written: {error.strerror}.") from error
+            why = "it is a link, which is not followed" if path.is_symlink() else error.strerror
+            raise ResourceError(f"{path}: can't be written: {why}.") from error
 
     def truncate(self, name: str, *, step: int) -> None:
         """Drop the lines of a `.jsonl` file that were written after a step, and a line that was cut off."""
         path = self.path / name
         if path.exists():
-            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+            try:
+                text = bounded.read(path, most=MOST_LINES, what="such a file").decode("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise RunFolderError(f"{path}: can't be read: {_why(error)}.") from error
+            kept = [line for line in text.splitlines() if _step_of(line) <= step]
             write(path, "".join(f"{line}\n" for line in kept).encode())
 
     def write_results(self, results: Sequence[Mapping[str, Any]], *, finished: bool, unreadable: Sequence[str] = ()) -> None:
@@ -137,9 +149,9 @@ class RunFolder:
     def read_resolved(self) -> dict[str, Any]:
         """The resolved recipe, whatever version wrote it; UserError if it can't be read or is not TOML."""
         try:
-            text = self.resolved.read_text(encoding="utf-8")
+            text = bounded.read(self.resolved, most=toml.MOST_BYTES, what="a recipe").decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise RunFolderError(f"{self.resolved}: can't be read: {error}.") from error
+            raise RunFolderError(f"{self.resolved}: can't be read: {_why(error)}.") from error
         return toml.parse(text, source=str(self.resolved))[0]
 
     def read_results(self) -> tuple[list[dict[str, Any]], bool]:
@@ -160,9 +172,11 @@ class RunFolder:
         if not self.results.exists():
             return {"results": [], "finished": False}
         try:
-            content = json.loads(self.results.read_text(encoding="utf-8"))
+            content = json_text.parse(bounded.read(self.results, most=MOST_RESULTS, what="it"), most_pieces=PIECES)
             complaint = complaint_of(content)
-        except (ValueError, RecursionError) as error:  # what is no UTF-8 is a ValueError as well
+        except OSError as error:
+            complaint = _why(error)
+        except ValueError as error:  # what is no UTF-8 is one as well
             complaint = f"no JSON, {error}"
         if complaint:
             raise RunFolderError(f"{self.results}: can't be read: {complaint}. {origin(self.path)}")
@@ -170,12 +184,20 @@ class RunFolder:
 
     def tidy(self) -> None:
         """Remove what a killed write left beside its place; nothing reads it."""
-        for place in (self.path, self.checkpoints, self.path / "evaluations", self.path / "features"):
+        for place in self._inside():
+            refuse_link(place)
+        for place in (self.path, *self._inside()):
             for path in temporary(place):
                 path.unlink()
 
+    def _inside(self) -> tuple[Path, ...]:
+        """The folders in it where old files are deleted."""
+        return self.checkpoints, self.path / "evaluations", self.path / "features"
+
     def probe(self) -> None:
-        """Fail now rather than after hours: the folder can be made and written to."""
+        """Fail now rather than after hours: the folder can be made and written to, and none in it leads away."""
+        for place in self._inside():
+            refuse_link(place)
         self.path.mkdir(parents=True, exist_ok=True)
         write(self.path / ".probe", b"sslkit")
         (self.path / ".probe").unlink()
@@ -184,5 +206,9 @@ class RunFolder:
 def _step_of(line: str) -> float:
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return float("inf")
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else f"it is not UTF-8 text (byte {error.start})"

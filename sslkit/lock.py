@@ -54,7 +54,7 @@ def locked(folder: Path, *, say: Callable[[str], None]) -> Iterator[None]:
 def _held(file: Path, *, say: Callable[[str], None]) -> int:
     """The handle of the locked file, with our name in it."""
     while True:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
         try:
             # Not flock: workers that are forked would hold that too, and outlive a killed run by seconds.
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,7 +91,7 @@ def _read(handle: int) -> str:
     try:
         about: dict[str, Any] = json.loads(os.pread(handle, 1000, 0))
         return f"process {about['pid']} on {about['host']} has been using this folder since {about['since']}."
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "another process uses this folder."
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sslkit
-from sslkit import toml
+from sslkit import bounded, toml
 from sslkit.errors import Problem, RecipeError, UserError
 
 _NOT_OURS = ("python", "torch", "numpy", "opencv")  # they don't decide what a file of ours looks like
@@ -60,7 +60,8 @@ def with_absent(error: RecipeError, folder: Path) -> RecipeError:
 def _resolved(folder: Path) -> dict[str, Any]:
     """The resolved recipe in a run folder; nothing where it can't be read."""
     try:
-        return toml.parse((folder / "resolved.toml").read_text(encoding="utf-8"))[0]
+        text = bounded.read(folder / "resolved.toml", most=toml.MOST_BYTES, what="a recipe").decode("utf-8")
+        return toml.parse(text)[0]
     except (OSError, UnicodeDecodeError, UserError):
         return {}
 

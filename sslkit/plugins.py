@@ -15,7 +15,10 @@ from typing import NamedTuple
 
 import entrypoints
 
+from sslkit import bounded
+
 PREFIX = "sslkit."
+_MOST_BYTES = 2**20  # of entry_points.txt
 
 
 class Offer(NamedTuple):
@@ -73,7 +76,7 @@ def _distribution(file: Path) -> str:
 
 
 def _offers(file: Path, distribution: str) -> list[Offer]:
-    text = file.read_text(encoding="utf-8")
+    text = bounded.read(file, most=_MOST_BYTES, what="such a list").decode("utf-8")
     if PREFIX not in text:
         return []
     parser = entrypoints.CaseSensitiveConfigParser(delimiters=("=",), interpolation=None)

@@ -96,7 +96,7 @@ class Bars:
         """Show the bar."""
         # Narrow enough for 80 columns: the words take about 50 of them.
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=8),
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(compact=True),
@@ -131,7 +131,7 @@ class Bars:
     def work(self, what: str, total: int | None) -> Iterator[Advance]:
         """A bar that goes away when the work is done; beneath another's that is up."""
         if self._progress is None:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
             with Progress(*columns, console=self._console, transient=True) as progress:
                 self._progress = progress
                 try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sslkit import toml
+from sslkit import bounded, toml
 from sslkit.check import Check
 from sslkit.errors import Problem, RecipeError, UserError, did_you_mean
 from sslkit.origin import other_versions
@@ -130,7 +130,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
+        return bounded.read(path, most=toml.MOST_BYTES, what="a recipe").decode("utf-8")
     except FileNotFoundError:
         near = did_you_mean(path.name, [file.name for file in path.parent.glob("*.toml")])
         raise UserError(f"{path}: there is no such recipe.{near} `sslkit recipes` lists those that sslkit brings.") from None

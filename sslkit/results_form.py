@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _RECORD = {"encoder": str, "name": str, "value": (int, float), "epoch": int, "protocol": dict}
+_LARGEST = 2**63
 _PROTOCOL = {
     "evaluation": str,
     "features": str,
@@ -27,12 +28,16 @@ def complaint_of(content: Any) -> str | None:
         return "results is missing, or no list"
     if not _sentences(content.get("unreadable", [])):
         return "unreadable is no list of sentences"
-    for number, record in enumerate(content["results"]):
-        if complaint := _lacking(record, _RECORD, f"results.{number}"):
-            return complaint
-        if complaint := _complaint_of_protocol(record["protocol"], f"results.{number}.protocol"):
-            return complaint
-    return None
+    complaints = (_complaint_of_record(record, f"results.{number}") for number, record in enumerate(content["results"]))
+    return next((complaint for complaint in complaints if complaint), None)
+
+
+def _complaint_of_record(record: Any, place: str) -> str | None:
+    if complaint := _lacking(record, _RECORD, place):
+        return complaint
+    if not all(_is_number(record[key]) for key in ("value", "spread") if key in record):
+        return f"{place}.value or its spread is no number of usual size"
+    return _complaint_of_protocol(record["protocol"], f"{place}.protocol")
 
 
 def _complaint_of_protocol(protocol: Mapping[str, Any], place: str) -> str | None:
@@ -40,7 +45,14 @@ def _complaint_of_protocol(protocol: Mapping[str, Any], place: str) -> str | Non
         return complaint
     if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in protocol["view"]):
         return f"{place}.view is no list of operations with their names"
+    if not isinstance(protocol.get("law", ""), str):
+        return f"{place}.law is no sentence"
     return None
+
+
+def _is_number(found: Any) -> bool:
+    """Whether it can be shown and counted with; NaN can."""
+    return isinstance(found, float) or (type(found) is int and abs(found) < _LARGEST)
 
 
 def _sentences(found: Any) -> bool:

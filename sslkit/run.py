@@ -10,7 +10,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from torch import Tensor
 
 from sslkit import build, checkpoint, checkpoint_folder, encoder, forking, gradient, machine, micro_batches, schedule
@@ -39,6 +38,7 @@ from sslkit.sections import Part
 from sslkit.signals import StopRequest, awaited, stop_request, stopped
 from sslkit.stopwatch import Stopwatch
 from sslkit.taking_up import restored
+from sslkit.terminal import Terminal
 from sslkit.train import Scalars, train
 from sslkit.versions import versions
 from sslkit.watch import refuse_step, refuse_weights
@@ -72,7 +72,7 @@ def run(
         Stopped: somebody asked to stop; all is saved. Preempted, which is one, where SIGTERM or SIGUSR1 asked.
     """
     with group(), ExitStack() as held:
-        report = (reporter(Console()) if report is None else report) if is_leader() else reporter(Console(quiet=True))
+        report = (reporter(Terminal()) if report is None else report) if is_leader() else reporter(Terminal(quiet=True))
         target = RunFolder(Path(led(lambda: str(forking.destination(RunFolder(folder), recipe, fresh=fresh, fork=fork).path))))
         led(lambda: held.enter_context(locked(target.path, say=report.say)))
         before = led(lambda: target.claim(differences=recipe.differences))

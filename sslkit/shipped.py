@@ -25,6 +25,8 @@ def find(name: str) -> Path:
         return known[name]
     if path.is_dir():
         raise UserError(f"{name}: is a folder, not a recipe.")
+    if path.exists():
+        raise UserError(f"{name}: is a pipe, a socket or a device, not a recipe.")
     near = did_you_mean(path.stem, known)
     raise UserError(f"{name}: there is no such recipe.{near} Shipped: {listed(known)}.")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sslkit import checkpoint
+from sslkit import bounded, checkpoint
 from sslkit.checkpoint_folder import newest_whole
 from sslkit.distributed.agreement import bytes_from_leader, led, together
 from sslkit.distributed.ranks import is_leader, num_ranks
@@ -52,4 +52,11 @@ def _on_all_ranks(found: checkpoint.Checkpoint | None) -> checkpoint.Checkpoint 
     path = led(lambda: None if found is None else str(found.path))
     if path is None or num_ranks() == 1:
         return found
-    return checkpoint.parse(bytes_from_leader(Path(path).read_bytes() if is_leader() else b""), Path(path))
+    return checkpoint.parse(bytes_from_leader(_bytes(Path(path)) if is_leader() else b""), Path(path))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return bounded.read(path, most=checkpoint.MOST_BYTES, what="a checkpoint")
+    except OSError as error:
+        raise CheckpointError(f"{path}: can't be read: {error.strerror}.") from error

@@ -23,6 +23,7 @@ else:
 KeyPath = tuple[str | int, ...]  # the way to a value: ("augmentations", 0, "name")
 
 MAX_SIZE = 2**18  # characters; a recipe has about a thousand
+MOST_BYTES = 4 * MAX_SIZE  # of a file that holds so many
 MAX_DEPTH = 32  # keys and indices on the way to a value
 MAX_BARE = 100  # characters of a number
 

@@ -85,10 +85,14 @@ def _key(key: str) -> str:
     return key if re.fullmatch("[A-Za-z0-9_-]+", key) else _quoted(key)
 
 
-_ESCAPES = {code: f"\\u{code:04X}" for code in [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF]}
-_ESCAPES |= {ord(char): rf"\{letter}" for char, letter in zip('\b\t\n\f\r"\\', 'btnfr"\\', strict=True)}
+_ESCAPES = {ord(char): rf"\{letter}" for char, letter in zip('\b\t\n\f\r"\\', 'btnfr"\\', strict=True)}
 
 
 def _quoted(text: str) -> str:
     assert not HALF.search(text), "half a character can't be written as UTF-8"
-    return f'"{text.translate(_ESCAPES)}"'
+    escaped = text.translate(_ESCAPES)
+    if not escaped.isprintable():  # what can't be seen, or moves what can, is written by its number
+        escaped = "".join(
+            c if c.isprintable() else f"\\u{ord(c):04X}" if ord(c) < 2**16 else f"\\U{ord(c):08X}" for c in escaped
+        )
+    return f'"{escaped}"'

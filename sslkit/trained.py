@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -17,6 +18,7 @@ from sslkit.errors import CheckpointError, DataError, UserError
 from sslkit.folder import RunFolder
 from sslkit.origin import origin
 from sslkit.recipe import Recipe
+from sslkit.stored_size import refuse_another_size
 from sslkit.toml_writer import inline
 
 
@@ -52,9 +54,13 @@ class Trained:
         target.read_results()  # a mistake in them shows before hours of evaluation
         classifier = last.tensors.get("method/classifier.bias")
         num_classes = None if classifier is None else len(classifier)
-        method = build.method(recipe, in_channels=transform.channels, num_classes=num_classes)
+        make = partial(build.method, recipe, in_channels=transform.channels, num_classes=num_classes)
         try:
+            refuse_another_size(make, last.weights())
+            method = make()
             checkpoint.restore_weights(last, method)
+        except (ValueError, ArithmeticError) as error:
+            raise CheckpointError(f"{last.path}: holds another network: {error}. {origin(folder)}") from error
         except CheckpointError as error:
             raise CheckpointError(f"{error}. {origin(folder)}") from error
         digest = target.read_resolved().get("resolved", {}).get("recipe") or Recipe.load(target.resolved).digest()

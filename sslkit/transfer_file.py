@@ -8,9 +8,10 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from sslkit import toml
+from sslkit import bounded, json_text, toml
 from sslkit.checkpoint import write
 from sslkit.errors import RunFolderError
+from sslkit.folder import MOST_RESULTS, PIECES
 from sslkit.results import Result, merged
 from sslkit.toml_writer import inline
 
@@ -18,13 +19,17 @@ from sslkit.toml_writer import inline
 def kept(file: Path) -> list[dict[str, Any]]:
     """What earlier transfers of this run found, a record a data set."""
     try:
-        content: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        content: list[dict[str, Any]] = _read(file) if file.exists() else []
         fine = all(isinstance(one["data"], str) and isinstance(one["results"], list) for one in content)
-    except (ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         fine = False
     if not fine:
         raise RunFolderError(f"{file}: is damaged, so nothing can be added to it. Move it away, or bring back what it was.")
     return content
+
+
+def _read(file: Path) -> Any:
+    return json_text.parse(bounded.read(file, most=MOST_RESULTS, what="it"), most_pieces=PIECES)
 
 
 def keep(file: Path, name: str, *, source: str, metric: str, results: Sequence[Result]) -> None:

@@ -4,11 +4,12 @@ import json
 import pickle
 
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 
 from sslkit import checkpoint, checkpoint_folder
-from sslkit.errors import CheckpointError, ResourceError
+from sslkit.errors import CheckpointError, NonFiniteError, ResourceError
 from sslkit.folder import RunFolder
 from sslkit.optimizers.adamw import AdamW
 from sslkit.optimizers.lars import LARS
@@ -207,3 +208,40 @@ def test_facts_are_one_metadata_key(tmp_path):
     data = saved(tmp_path / "a").read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     assert list(header["__metadata__"]) == ["sslkit"]
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float8_e5m2, torch.complex64])
+def test_what_is_not_finite_is_never_written(tmp_path, value, dtype):
+    path = saved(tmp_path / "a.safetensors")
+    before = path.read_bytes()
+    tensors = {"a": torch.ones(3), "b": torch.full((3,), value).to(dtype), "c": torch.full((3,), torch.nan)}
+    with pytest.raises(NonFiniteError, match=r"a\.safetensors: is not written: 'b' holds NaN or infinity"):
+        checkpoint.save(path, tensors, {"step": 1})
+    assert path.read_bytes() == before
+    checkpoint.save(path, {"scores": tensors["b"]}, {"kind": "evaluation"})  # what an evaluation says may be infinite
+    assert checkpoint.load(path).tensors.keys() == {"scores"}
+
+
+def test_one_number_of_a_large_tensor_is_looked_at(tmp_path):
+    weights = torch.zeros(1500, 1500)
+    weights[-1, -1] = torch.nan
+    with pytest.raises(NonFiniteError):
+        checkpoint.save(tmp_path / "a.safetensors", {"x": weights}, {})
+
+
+def test_files_from_before_the_format_was_noted_are_read(tmp_path):
+    tensors = {"x": torch.ones(2)}
+    facts = {"step": 1}
+    content = {**facts, "digest": checkpoint.digest(tensors, facts)}
+    (tmp_path / "a").write_bytes(safetensors.torch.save(tensors, {"sslkit": json.dumps(content)}))
+    assert checkpoint.load(tmp_path / "a").facts == facts
+
+
+def test_a_link_at_the_place_of_a_half_written_file_is_not_followed(tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    (tmp_path / ".a.tmp").symlink_to(mine)
+    saved(tmp_path / "a")
+    assert mine.read_text() == "mine"
+    assert not (tmp_path / "a").is_symlink()

@@ -376,6 +376,21 @@ class TestFile:
         with pytest.raises(CheckpointError, match=r"f\.safetensors: is not a whole file of features"):
             read_features(tmp_path / "f.safetensors")
 
+    def test_its_digest_is_that_of_a_checkpoint(self, tmp_path):
+        h, _ = self.written(tmp_path / "f.safetensors")
+        stored = checkpoint.load(tmp_path / "f.safetensors")
+        assert stored.tensors["h"].numpy().tobytes() == h.tobytes()
+        assert stored.facts == FACTS
+
+    @pytest.mark.parametrize("place", [-1, -60, -130])
+    def test_one_flipped_bit(self, tmp_path, place):
+        self.written(tmp_path / "f.safetensors")
+        data = bytearray((tmp_path / "f.safetensors").read_bytes())
+        data[place] ^= 1
+        (tmp_path / "f.safetensors").write_bytes(data)
+        with pytest.raises(CheckpointError, match="does not match its digest"):
+            read_features(tmp_path / "f.safetensors")
+
     def test_a_kill_leaves_what_was_there(self, tmp_path):
         self.written(tmp_path / "f.safetensors")
         before = (tmp_path / "f.safetensors").read_bytes()

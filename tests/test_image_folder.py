@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from small import TEXT, recipe_file, sslkit
 
 from sslkit.augmentations.random_resized_crop import RandomResizedCrop
-from sslkit.datasets import registry
+from sslkit.datasets import pixels, registry
 from sslkit.datasets.files import ImageFiles
 from sslkit.datasets.folders import images_below
 from sslkit.datasets.headers import MAX_PIXELS, read_size
@@ -440,7 +440,7 @@ def test_bombs_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
     for call in (lambda: read_size(bomb), lambda: read_pixels(bomb, channels=3)):
         assert "bomb.pgm': has too many pixels for one image" in message(call)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # a plugin may have lifted Pillow's limit
-    assert f"{side:,} x {side:,}; the limit is 178,956,970." in message(read_size, bomb)
+    assert f"{side:,} x {side:,}; the limit is 89,478,485. Make it smaller." in message(read_size, bomb)
 
 
 AS_TEXT = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x02\0\0\0006\0\0\0\0\0\0\0"  # the orientation is a text, "6"
@@ -504,7 +504,7 @@ def test_what_the_system_refuses_is_not_skipped(broken, monkeypatch):
     """A fault that may be gone next time must not put another image into its place for good."""
     images = ImageFolder("train", root=broken, memory_gib=0.0, on_unreadable="skip")
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", lambda self: os.open("/nowhere/at all", os.O_RDONLY))
+        patch.setattr(pixels, "open_file", lambda _: os.open("/nowhere/at all", os.O_RDONLY))
         assert "can't be read: No such file" in message(images.read, 1, 1)
         plain = message(ImageFolder("train", root=broken / "train/a", memory_gib=0.0).read, 1, 1)
     assert plain.endswith("can't be read: No such file or directory.")  # to skip would not help

@@ -218,6 +218,10 @@ def test_hostile_overrides():
         with pytest.raises(UserError, match="--set"):
             Recipe.parse(TEXT, overrides=[wrong])
     assert problems(TEXT, "los.temperature=1")[0].startswith("--set los.temperature: los: there is no such section.")
+    assert problems(TEXT, "0=1")[0].startswith("--set 0: 0: there is no such section.")  # a number is a key like others here
+    assert problems(TEXT, "loss.0=1")[0].startswith("--set loss.0: loss.0: 'nt_xent' has no such parameter.")
+    with pytest.raises(UserError, match="the recipe has no 'augmentations"):
+        Recipe.parse(TEXT, overrides=[f"augmentations.{'9' * 5000}.size=3"])
 
 
 def test_where_data_lie_is_not_what_they_are():

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sslkit.commands.shared import complain, console
+from sslkit.commands.shared import complain, console, say
 
 app = typer.Typer()
 
@@ -38,5 +38,5 @@ def new_plugin(
     files = write_package(name, kind=kind, place=output)
     folder = output / files[0].relative_to(output).parts[0]
     for file in files:
-        typer.echo(file)
-    typer.echo(f'\nNext: cd {folder} && pip install -e ".[test]" && pytest')
+        say(str(file))
+    say(f'\nNext: cd {folder} && pip install -e ".[test]" && pytest')

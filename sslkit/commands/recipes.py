@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from sslkit.commands.shared import RecipeName, RecipeOrRun, Set, checked_recipe, console
+from sslkit.commands.shared import RecipeName, RecipeOrRun, Set, checked_recipe, console, say
 from sslkit.errors import UserError
 
 app = typer.Typer()
@@ -20,7 +20,7 @@ def check(recipe: RecipeName, overrides: Set = None) -> None:
     from sslkit import build
 
     build.check(checked)
-    typer.echo(f"{path}: nothing wrong; recipe {checked.digest()}")
+    say(f"{path}: nothing wrong; recipe {checked.digest()}")
 
 
 @app.command()
@@ -31,9 +31,9 @@ def show(recipe: RecipeOrRun, overrides: Set = None) -> None:
     _, checked = checked_recipe(str(folder / "resolved.toml") if is_run else recipe, overrides)
     from sslkit.show import derived
 
-    typer.echo(checked.to_toml())
+    say(checked.to_toml())
     for line in derived(checked):
-        typer.echo(f"# {line}")
+        say(f"# {line}")
     if is_run:
         from sslkit.folder import RunFolder
         from sslkit.table import results_table
@@ -75,7 +75,7 @@ def views(
     else:
         picture = sheet.sheet(checked, images, samples=samples or (), epoch=epoch)
     picture.save(output)
-    typer.echo(f"{output}: {picture.width} x {picture.height} pixels")
+    say(f"{output}: {picture.width} x {picture.height} pixels")
 
 
 @app.command()
@@ -103,7 +103,7 @@ def copy(name: str, file: Path) -> None:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{file}: can't be written: {error.strerror}.") from None
-    typer.echo(f"{file}: a copy of {name}")
+    say(f"{file}: a copy of {name}")
 
 
 @app.command()
@@ -113,4 +113,4 @@ def schema() -> None:
 
     from sslkit.schema import recipe_schema
 
-    typer.echo(json.dumps(recipe_schema(), indent=1))
+    say(json.dumps(recipe_schema(), indent=1))

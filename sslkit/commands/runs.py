@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from sslkit.commands.shared import RecipeName, RunFolder, Set, checked_recipe, console
+from sslkit.commands.shared import RecipeName, RunFolder, Set, checked_recipe, console, say
 from sslkit.errors import RecipeError, UserError
 from sslkit.origin import with_absent
 
@@ -111,7 +111,7 @@ def embed(
 
     run = Trained.load(folder, [*([dataset(data)] if data else []), *(overrides or [])])
     features = embed_run(run, split, layer=layer, into=output, report=reporter(console()))
-    typer.echo(f"{output}: {len(features.h)} x {features.h.shape[1]}")
+    say(f"{output}: {len(features.h)} x {features.h.shape[1]}")
 
 
 @app.command()

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from sslkit.printable import printable
+
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A TOML file, or the name of a shipped recipe.")]
 RecipeOrRun = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A TOML file, the name of a shipped recipe, or a run folder.")
@@ -32,12 +34,17 @@ def checked_recipe(name: str, overrides: list[str] | None) -> tuple[Path, Any]:
 
 def console() -> Any:
     """A terminal as wide as it is, or lines of 120 columns for a file."""
-    from rich.console import Console
+    from sslkit.terminal import Terminal
 
-    return Console(width=None if sys.stdout.isatty() else 120)
+    return Terminal(width=None if sys.stdout.isatty() else 120)
 
 
 def complain(sentences: Iterable[str]) -> None:
     """Say what is wrong beside what a command gives."""
     for sentence in sentences:
-        typer.echo(sentence, err=True)
+        say(sentence, err=True)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line, or several, without what does not print: names in it may be foreign."""
+    typer.echo(printable(text), err=err)

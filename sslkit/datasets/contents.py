@@ -16,6 +16,8 @@ from hashlib import blake2b
 import numpy as np
 from jaxtyping import Int64
 
+from sslkit import bounded
+from sslkit.datasets.headers import MOST_BYTES
 from sslkit.datasets.images import Images
 from sslkit.datasets.inventory import Inventory, inventory_of
 from sslkit.errors import DataError
@@ -35,7 +37,8 @@ def contents_of(images: Images) -> str:
 def of_files(inventory: Inventory) -> str:
     """That of image files; DataError if one of those that are opened can't be read."""
     try:
-        sampled = [inventory.path(index).read_bytes() for index in _sampled(len(inventory.names))]
+        paths = [inventory.path(index) for index in _sampled(len(inventory.names))]
+        sampled = [bounded.read(path, most=MOST_BYTES, what="an image") for path in paths]
     except OSError as error:
         raise DataError(f"{os.fsdecode(error.filename)!r}: can't be read: {error.strerror}.") from error
     return _digest([b"\n".join(inventory.names.tolist()), inventory.sizes.tobytes(), *sampled])

@@ -136,5 +136,5 @@ def _walk(folder: Path, prefix: bytes, above: frozenset[tuple[int, int]]) -> Ite
             elif entry.is_file():
                 yield prefix + name
             elif _is_image(name):
-                what = "a broken link" if entry.is_symlink() else "a pipe, socket or device"
+                what = "a broken link" if entry.is_symlink() and not Path(entry.path).exists() else "a pipe, socket or device"
                 raise DataError(f"{entry.path!r}: is not a file but {what}.")

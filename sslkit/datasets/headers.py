@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 from jaxtyping import TypeCheckError
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
+from sslkit import bounded
+from sslkit.bounded import UnfitFile
 from sslkit.errors import DataError
 
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # Pillow's names; MPO, JPEG of two lenses, comes with JPEG
-MAX_PIXELS = 178_956_970  # of one image; Pillow's own limit
+MAX_PIXELS = 89_478_485  # of one image; where Pillow begins to warn
+MOST_BYTES = 2**30  # of a file; so many pixels, not compressed, with 16 bits and alpha, have 7e8
 SIDEWAYS = (5, 6, 7, 8)  # the values of EXIF's orientation that swap height and width
 
 
@@ -34,7 +37,7 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: the file can't be read, is no image, or has more than `MAX_PIXELS` pixels.
     """
-    with complaints(path), path.open("rb") as stream, opened(stream, path) as image:
+    with complaints(path), open_file(path) as stream, opened(stream, path) as image:
         header = header_of(image)
         return header.height, header.width
 
@@ -52,7 +55,7 @@ def complaints(path: Path) -> Iterator[None]:
             f"{name}: is no image of a known format, or cut off at once; it begins with {_beginning(path)}."
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{name}: has too many pixels for one image; the limit is {MAX_PIXELS:,}.") from error
+        raise DataError(f"{name}: has too many pixels for one image; the limit is {MAX_PIXELS:,}. Make it smaller.") from error
     except OSError as error:
         reason = f"can't be decoded: {error}" if error.errno is None else f"can't be read: {error.strerror}"
         raise DataError(f"{name}: {reason}.") from error
@@ -62,12 +65,19 @@ def complaints(path: Path) -> Iterator[None]:
 
 def damaged(error: DataError) -> bool:
     """Whether the file itself is at fault, and not the system, which did not open it and perhaps will next time."""
-    return getattr(error.__cause__, "errno", None) is None
+    return isinstance(error.__cause__, UnfitFile) or getattr(error.__cause__, "errno", None) is None
 
 
 def _beginning(path: Path) -> str:
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         return repr(stream.read(16)) if path.stat().st_size else "nothing, for it has 0 bytes"
+
+
+@contextlib.contextmanager
+def open_file(path: Path) -> Iterator[io.BufferedReader]:
+    """An image file for reading; what is no file, or a gigabyte, raises UnfitFile; a pipe is not waited for."""
+    with bounded.opened(path, most=MOST_BYTES, what="an image") as (stream, _):
+        yield stream
 
 
 def opened(stream: io.BytesIO | io.BufferedReader, path: Path) -> Image.Image:
@@ -75,7 +85,9 @@ def opened(stream: io.BytesIO | io.BufferedReader, path: Path) -> Image.Image:
     image = Image.open(stream, formats=FORMATS)
     if image.width * image.height > MAX_PIXELS:
         size = f"{image.height:,} x {image.width:,}"
-        raise DataError(f"{str(path)!r}: has too many pixels for one image, {size}; the limit is {MAX_PIXELS:,}.")
+        raise DataError(
+            f"{str(path)!r}: has too many pixels for one image, {size}; the limit is {MAX_PIXELS:,}. Make it smaller."
+        )
     return image
 
 

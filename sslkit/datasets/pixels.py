@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from sslkit.datasets.headers import complaints, header_of, opened
+from sslkit.datasets.headers import complaints, header_of, open_file, opened
 
 Pixels = UInt8[np.ndarray, "h w c"]
 
@@ -49,7 +49,8 @@ def read_pixels(path: Path, *, channels: int, reduction: int = 1) -> Pixels:
         DataError: the file can't be read, is no image, is cut off, or has more than `headers.MAX_PIXELS` pixels.
     """
     with complaints(path):
-        data = path.read_bytes()
+        with open_file(path) as file:
+            data = file.read()
         with io.BytesIO(data) as stream, opened(stream, path) as image:
             header = header_of(image)
             if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):

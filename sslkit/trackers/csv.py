@@ -21,7 +21,8 @@ class CSV:
         if path.exists():
             with path.open(newline="", encoding="utf-8") as file:
                 kept += [row for row in list(csv.reader(file))[1:] if len(row) == 3 and int(row[0]) <= step]
-        self._file = path.open("w", newline="", encoding="utf-8")
+            path.unlink()  # a link that lies there is not followed
+        self._file = path.open("x", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
         self._writer.writerows(kept)
 

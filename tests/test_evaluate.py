@@ -339,6 +339,27 @@ def test_too_few_images_to_hold_some_out_shows_before_any_training(tmp_path, nam
         Evaluator(Recipe.parse(text), opened(None), folder=tmp_path, report=report, poll=lambda: None)
 
 
+@pytest.mark.parametrize(
+    ("section", "channels", "says"),
+    [
+        (
+            'name = "finetune"\nbaselines = ["untrained", "pixels"]',
+            3,
+            "raw pixels have no weights to learn; leave 'pixels' out",
+        ),
+        ('name = "finetune_grid"\nbaselines = ["pixels"]', 3, "raw pixels have no weights to learn; leave 'pixels' out"),
+        ('name = "probe_transform"', 1, "leave grayscale out of its transforms"),
+    ],
+)
+def test_what_can_not_be_asked_of_such_images_or_baselines_shows_before_any_training(tmp_path, section, channels, says):
+    text = TEXT[: TEXT.index("[[evaluate]]")].replace("size = 12\n\n", f"size = 12\nchannels = {channels}\n\n")
+    recipe, name = Recipe.parse(f"{text}[[evaluate]]\n{section}\n"), section.split('"')[1]
+    report = Lines(Console(file=io.StringIO()))
+    with pytest.raises(DataError, match=rf"^evaluate\.0 \({name}\): ") as caught:
+        Evaluator(recipe, partial(build.images, recipe), folder=tmp_path, report=report, poll=lambda: None)
+    assert says in str(caught.value)
+
+
 FACTS = {"split": "val", "classes": ["a", "b"], "more": [1]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.held_out import check_validation
 from sslkit.evaluations.rules import Rule
-from sslkit.evaluations.whole_network import fine_tuned
+from sslkit.evaluations.whole_network import fine_tuned, refuse_pixels
 
 Bounds = tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]]
 
@@ -66,8 +67,12 @@ class FineTuneGrid:
         """What stands beside a number."""
         return {"chosen_by": metric}
 
-    def check(self, train: Features, test: Features, validation: Features | None = None) -> None:
-        """See that the splits have labels by which to learn, to choose and to test; features may still be of width 0."""
+    def check(self, train: Features, test: Features, validation: Features | None = None, baselines: Sequence[str] = ()) -> None:
+        """See that the splits have labels by which to learn, to choose and to test; features may still be of width 0.
+
+        Raw pixels have nothing to learn, and can't be a baseline.
+        """
+        refuse_pixels(baselines)
         targets.of_features(train, test, "finetune_grid")
         if validation is not None:
             targets.of_features(train, validation, "finetune_grid")

@@ -19,7 +19,7 @@ from sslkit.draws import Draw, shuffled
 from sslkit.errors import DataError
 from sslkit.evaluations.accuracy import Found, guesses, top1
 from sslkit.evaluations.classifier import Batch, ClassifierTraining
-from sslkit.evaluations.features import EvaluationImages
+from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.frozen import encode, require_frozen
 from sslkit.evaluations.rules import Rule
 from sslkit.gradient import seed_noise
@@ -72,6 +72,11 @@ class TransformProbe:
         self.hidden_dim = hidden_dim
         self.training = ClassifierTraining("probe_transform", Rule(epochs=epochs, base_lr=base_lr))
         self._noise = GaussianNoise(sigma=sigma)
+
+    def check(self, train: Features, test: Features, channels: int) -> None:  # noqa: ARG002 - no labels are looked at
+        """Raise DataError if images of so many channels can't be asked one of the questions."""
+        if channels == 1 and "grayscale" in self.transforms:
+            raise DataError("images of one channel are gray already; leave grayscale out of its transforms.")
 
     def __call__(self, encoder: nn.Module, images: EvaluationImages, seed: int) -> Found:
         """How often each question is answered right on the test images."""

@@ -123,7 +123,8 @@ def labels_are_looked_at_beforehand(subject: Subject) -> None:
             for one in _Setting(Path(folder)).features
         )
     try:
-        check(train, test, **signatures.declared(check, {"validation": None, "seed": 0}))
+        offered = {"validation": None, "seed": 0, "channels": 3, "baselines": ()}
+        check(train, test, **signatures.declared(check, offered))
     except Exception as error:
         raise AssertionError(f"check refuses {_TRAIN} labelled images: {type(error).__name__}: {error}") from error
 

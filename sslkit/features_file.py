@@ -76,10 +76,13 @@ def read_features(path: Path) -> tuple[Features, dict[str, Any]]:
         arrays = {name: _mapped(path, 8 + length, one) for name, one in header.items()}
         classes = None if facts["classes"] is None else tuple(facts["classes"])
         labels = np.array(arrays["labels"]) if "labels" in arrays else None
+        for name, array in arrays.items():
+            if len(array) != len(arrays["h"]):
+                raise ValueError(f"{len(array)} {name} for {len(arrays['h'])} rows")
         return Features(arrays["h"], labels, classes, facts["split"], np.array(arrays["indices"])), facts
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: is not a whole file of features ({error}).") from error
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
 from sslkit.draws import shuffled
+from sslkit.errors import UserError
 from sslkit.evaluations import targets
 from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.classifier import Batch, ClassifierTraining
@@ -89,12 +90,16 @@ class LinearProbeCached:
         Raises:
             DataError: labels are missing, classes differ, or features are not finite.
             NonFiniteError: the training diverged.
+            UserError: there are augmented passes, and no encoder or no images.
         """
         target = self.check(train, test)
         passes: list[Rows] = [(train.h, target.train)]
         if self.augmented_passes:
-            assert encoder is not None, "augmented passes need the encoder"
-            assert images is not None, "and the images"
+            if encoder is None or images is None:
+                raise UserError(
+                    f"linear_cached: augmented_passes = {self.augmented_passes} embeds random views of the training images; "
+                    f"hand over `encoder` and `images` too, or leave it out."
+                )
             passes = [_embedded(encoder, images, epoch) for epoch in range(self.augmented_passes)]
 
         def batches(epoch: int, batch_size: int) -> Iterator[Batch]:

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from sslkit import checkpoint
-from sslkit.errors import DataError, RunFolderError, UserError, did_you_mean, listed
-from sslkit.folder import RunFolder
+from sslkit.errors import DataError, RunFolderError, UserError
+from sslkit.folder import existing
 from sslkit.origin import origin
 from sslkit.recipe import LOCATIONS, fixed, leaves
 from sslkit.results import Result, arrays_file
@@ -80,9 +80,7 @@ class FinishedRun:
         Raises:
             UserError: there is no run, it is not finished, or its files are damaged.
         """
-        run = RunFolder(folder)
-        if not run.resolved.exists():
-            raise UserError(_no_run(folder))
+        run = existing(folder)
         resolved = run.read_resolved()
         results, finished = run.read_results()
         if not finished:
@@ -117,16 +115,6 @@ class FinishedRun:
         if labels.ndim > 1:
             raise DataError(f"{number.name}: an image may be of several classes; images are compared that are right or wrong.")
         return Answers(labels, predicted == labels)
-
-
-def _no_run(folder: Path) -> str:
-    if folder.exists():
-        return f"{folder}: is no run folder; it has no resolved.toml."
-    if (Path("runs") / folder / "resolved.toml").exists():
-        return f"{folder}: there is no such run folder. Did you mean {str(Path('runs') / folder)!r}?"
-    beside = [resolved.parent.name for resolved in folder.parent.glob("*/resolved.toml")]
-    near = did_you_mean(folder.name, beside) or f" Run folders in {folder.parent}: {listed(beside)}."
-    return f"{folder}: there is no such run folder.{near}"
 
 
 def _numbers(results: list[Result], recipe: Mapping[str, Any]) -> tuple[Number, ...]:

@@ -471,3 +471,8 @@ class TestEmbed:
 
     def test_no_run(self, tmp_path):
         assert "is no run folder" in sslkit("embed", tmp_path, cwd=tmp_path, check=2).stderr
+
+    def test_a_run_that_lies_elsewhere(self, run):
+        for command in (("embed", "small"), ("eval", "small"), ("transfer", "small", "--data", ".")):
+            found = sslkit(*command, cwd=run.parents[1], check=2).stderr
+            assert found == "small: there is no such run folder. Did you mean 'runs/small'?\n"

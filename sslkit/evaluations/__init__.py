@@ -8,9 +8,9 @@ evaluated), `head`, `online` (the classifier that learnt beside the pretraining)
 value)` pairs, a value being a number, or an array that is kept in a file, and none if it only draws; the framework adds the
 protocol. Optional: `protocol`, a few words that belong to each number; `settings(num_images)`, a dict of what a recipe leaves
 open and a number depends on, which may declare `metric` too; and `check(train, test)`, called before training with features of
-width 0, so that missing labels cost no training; it may declare `validation`, `seed`, `channels` (of the images) and `baselines`
-(that the recipe asks for) too. `learns = False` on the class says that nothing is learnt from `train`, so that it may share
-images with `test`.
+width 0, so that missing labels cost no training; it may declare `validation`, `seed`, `channels` (of the images) and
+`baselines` (that the recipe asks for) too. `learns = False` on the class says that nothing is learnt from `train`, so that it
+may share images with `test`.
 """
 
 import re

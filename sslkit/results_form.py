@@ -1,8 +1,8 @@
-"""The form of results.json: what a record must hold, so that no table or comparison stumbles over another version's."""
+"""The form of results.json and transfer.json: what a record must hold, so that nothing stumbles over another version's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _RECORD = {"encoder": str, "name": str, "value": (int, float), "epoch": int, "protocol": dict}
@@ -27,10 +27,15 @@ def complaint_of(content: Any) -> str | None:
         return "results is missing, or no list"
     if not _sentences(content.get("unreadable", [])):
         return "unreadable is no list of sentences"
-    for number, record in enumerate(content["results"]):
-        if complaint := _lacking(record, _RECORD, f"results.{number}"):
+    return complaint_of_records(content["results"], "results")
+
+
+def complaint_of_records(records: Sequence[Any], place: str) -> str | None:
+    """What of records of numbers is not as they are written today, or None; `place` is what their list is called."""
+    for number, record in enumerate(records):
+        if complaint := _lacking(record, _RECORD, f"{place}.{number}"):
             return complaint
-        if complaint := _complaint_of_protocol(record["protocol"], f"results.{number}.protocol"):
+        if complaint := _complaint_of_protocol(record["protocol"], f"{place}.{number}.protocol"):
             return complaint
     return None
 

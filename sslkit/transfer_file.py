@@ -12,6 +12,7 @@ from sslkit import toml
 from sslkit.checkpoint import write
 from sslkit.errors import RunFolderError
 from sslkit.results import Result, merged
+from sslkit.results_form import complaint_of_records
 from sslkit.toml_writer import inline
 
 
@@ -19,12 +20,28 @@ def kept(file: Path) -> list[dict[str, Any]]:
     """What earlier transfers of this run found, a record a data set."""
     try:
         content: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-        fine = all(isinstance(one["data"], str) and isinstance(one["results"], list) for one in content)
-    except (ValueError, TypeError, KeyError):
-        fine = False
-    if not fine:
-        raise RunFolderError(f"{file}: is damaged, so nothing can be added to it. Move it away, or bring back what it was.")
+        complaint = _complaint_of(content)
+    except (ValueError, RecursionError) as error:  # what is no UTF-8 is a ValueError as well
+        complaint = f"no JSON, {error}"
+    if complaint:
+        raise RunFolderError(
+            f"{file}: is damaged, so nothing can be added to it: {complaint}. Move it away, or bring back what it was."
+        )
     return content
+
+
+def _complaint_of(content: Any) -> str | None:
+    """What of the content is not as it is written today, or None."""
+    if not isinstance(content, list):
+        return "it is no list"
+    for number, column in enumerate(content):
+        if not isinstance(column, dict) or not isinstance(column.get("data"), str):
+            return f"{number}.data is missing, or no name"
+        if not isinstance(column.get("results"), list):
+            return f"{number}.results is missing, or no list"
+        if complaint := complaint_of_records(column["results"], f"{number}.results"):
+            return complaint
+    return None
 
 
 def keep(file: Path, name: str, *, source: str, metric: str, results: Sequence[Result]) -> None:

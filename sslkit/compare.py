@@ -41,7 +41,8 @@ def compare(
     """The numbers of the trained encoders of finished runs, after the last epoch of each.
 
     Numbers stand in one row if name and protocol are the same but for seed and recipe, and the data too. Of the numbers that
-    count images which are right (`..._top1`), each run is compared with the first one, image by image.
+    count images which are right (`..._top1`), where it is kept what was said of each image, each run is compared with the first
+    one, image by image.
 
     Args:
         folders: two run folders or more; the others are compared with the first.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sslkit.errors import CheckpointError, DataError
-from sslkit.finished import TOP1, Answers, FinishedRun, Number
+from sslkit.finished import Answers, FinishedRun, Number
 from sslkit.paired import Alone, bootstrap_interval, holm, mcnemar, right_alone
 from sslkit.side_by_side import Row, other_protocols
 
@@ -37,9 +37,9 @@ class Pair:
 
 
 def pairs_of(runs: Sequence[FinishedRun], rows: Sequence[Row]) -> tuple[list[Pair], list[str]]:
-    """A pair for each other run and each number that counts images which are right, `..._top1`; and why others have none."""
+    """A pair for each other run and each number of which it is kept what was said of each image; and why some have none."""
     pairs: list[Pair] = []
-    counted = [row for row in rows if row.name.endswith(TOP1)]
+    counted = [row for row in rows if any(number.predicted for number in row.found)]
     refused = [why for i in range(1, len(runs)) for why in other_protocols(runs, counted, first=0, second=i)]
     for row in counted:
         for i, number in enumerate(row.numbers):

@@ -9,17 +9,18 @@ import numpy as np
 import torch
 from annotated_types import Ge, Gt
 from jaxtyping import Float32, Int64
-from torch import Tensor, nn
+from torch import nn
 
-from sslkit.draws import shuffled
 from sslkit.errors import UserError
 from sslkit.evaluations import targets
 from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.blocks import slices
 from sslkit.evaluations.classifier import Batch, ClassifierTraining
 from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.frozen import encode
 from sslkit.evaluations.linear import Protocol
 from sslkit.evaluations.rules import LINEAR
+from sslkit.evaluations.shuffled_batches import shuffled_batches
 
 _ROWS = 4096  # test images scored at a time
 
@@ -104,12 +105,12 @@ class LinearProbeCached:
 
         def batches(epoch: int, batch_size: int) -> Iterator[Batch]:
             h, y = passes[epoch % len(passes)]
-            order = shuffled(len(h), seed, "linear", epoch)
-            for rows in np.split(order, range(batch_size, len(order), batch_size)):
-                yield torch.from_numpy(h[rows]), torch.from_numpy(y[rows])
+            return shuffled_batches(h, y, epoch=epoch, batch_size=batch_size, seed=seed, name="linear")
 
         classifier = self.training.fit(batches, num_images=len(train.h), num_classes=target.num_classes, loss=target.loss)
-        return target.judged(self.training.score(classifier, _in_chunks(test.h))).found("linear_cached")
+        # Copies, for the features may be read-only.
+        seen = (torch.tensor(test.h[part]) for part in slices(len(test.h), _ROWS))
+        return target.judged(self.training.score(classifier, seen)).found("linear_cached")
 
 
 def _embedded(encoder: nn.Module, images: EvaluationImages, epoch: int) -> Rows:
@@ -117,8 +118,3 @@ def _embedded(encoder: nn.Module, images: EvaluationImages, epoch: int) -> Rows:
     # Copies: raw pixels are views of the loader's memory, which the next batches are written to.
     parts = [(encode(encoder, x).cpu().numpy().copy(), y.cpu().numpy().copy()) for x, y in images.train_batches(epoch, 256)]
     return np.concatenate([h for h, _ in parts]), np.concatenate([y for _, y in parts])
-
-
-def _in_chunks(h: Float32[np.ndarray, "n d"]) -> Iterator[Float32[Tensor, "b d"]]:
-    for first in range(0, len(h), _ROWS):
-        yield torch.tensor(h[first : first + _ROWS])  # a copy, for the features may be read-only

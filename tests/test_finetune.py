@@ -82,7 +82,7 @@ def test_bit_hyperrule():
     settings = FineTune(protocol="bit").settings(100)
     assert settings == {
         "base_lr": 0.003, "batch_size": 512, "weight_decay": 0.0, "nesterov": False,
-        "drops": [0.3, 0.6, 0.9], "scaled": False, "steps": 500,
+        "drops": [0.3, 0.6, 0.9], "lr_scaling": "none", "steps": 500,
     }  # fmt: skip
     assert FineTune(protocol="bit", epochs=3).settings(100).items() >= {"epochs": 3, "base_lr": 0.003}.items()
 

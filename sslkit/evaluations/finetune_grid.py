@@ -63,7 +63,7 @@ class FineTuneGrid:
         weight_decays: Bounds = (1e-6, 1e-3),
         num_weight_decays: Annotated[int, Ge(0)] = 7,
     ) -> None:
-        self.rule = Rule(epochs=0, base_lr=0.0, batch_size=batch_size, steps=steps, scaled=False)
+        self.rule = Rule(epochs=0, base_lr=0.0, batch_size=batch_size, steps=steps, lr_scaling="none")
         self.lrs: list[float] = np.geomspace(*in_order("lrs", lrs), num_lrs).tolist()
         decays = np.geomspace(*in_order("weight_decays", weight_decays), num_weight_decays)
         self.weight_decays: list[float] = [0.0, *decays.tolist()]

@@ -36,7 +36,8 @@ class NeighboursPicture:
 
     Near is what has a high cosine similarity of h, which stands below each neighbour, as in `knn`; the search is that of
     `knn` with `backend = "torch"`, and of equally near images the earlier comes first. Where both images have classes, the
-    frame is green if they share one, else orange. Where `train` and `test` are the same split, an image is not its own neighbour.
+    frame is green if they share one, else orange. Where `train` and `test` are the same split, an image is not its own
+    neighbour.
 
     Test images are drawn by the seed, one of each class before a second of any, and stand in the order of their classes.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sslkit.errors import UserError, did_you_mean, listed
 from sslkit.finished import FinishedRun
-from sslkit.image_by_image import Pair, pairs_of
+from sslkit.image_by_image import Difference, pairs_of
 from sslkit.side_by_side import Columns, Row, by_recipe, other_protocols, rows_of
 
 
@@ -28,7 +28,7 @@ class Comparison:
     runs: list[FinishedRun]
     columns: Columns
     rows: list[Row]
-    pairs: list[Pair]
+    pairs: list[Difference]
     refused: list[str]
 
 

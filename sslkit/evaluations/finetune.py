@@ -56,7 +56,7 @@ class FineTune:
         batch_size: Annotated[int, Gt(0)] | None = None,
         weight_decay: Annotated[float, Ge(0)] | None = None,
     ) -> None:
-        self.protocol = "the whole network learns"
+        self.law = "the whole network learns"
         self._of_size: Callable[[int], Rule] = bit_hyperrule if protocol == "bit" else lambda _: FINETUNE
         self._given = {"epochs": epochs, "base_lr": base_lr, "batch_size": batch_size, "weight_decay": weight_decay}
 

@@ -51,7 +51,7 @@ class FineTuneGrid:
         UserError: `lrs` or `weight_decays` are not (low, high).
     """
 
-    protocol = "the whole network learns; lr and decay chosen on validation"
+    law = "the whole network learns; lr and decay chosen on validation"
 
     def __init__(
         self,

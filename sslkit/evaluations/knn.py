@@ -99,7 +99,7 @@ class KNN:
         numbers = {"num_lists": num_lists, "num_probes": num_probes, "num_links": num_links}
         numbers |= {"ef_construction": ef_construction, "ef_search": ef_search}
         self.index = approximate_index(index, numbers)
-        self.protocol = formula(votes, metric)
+        self.law = formula(votes, metric)
 
     def settings(self, num_images: int) -> dict[str, int]:
         """The parameters of an approximate index of so many training images."""

@@ -67,7 +67,7 @@ class LinearProbeCached:
     ) -> None:
         rule = LINEAR[protocol].but(epochs=epochs, base_lr=base_lr, batch_size=batch_size, weight_decay=weight_decay)
         self.augmented_passes = augmented_passes
-        self.protocol = "random views, embedded once" if augmented_passes else "one fixed view"
+        self.law = "random views, embedded once" if augmented_passes else "one fixed view"
         self.training = ClassifierTraining("linear_cached", rule)
 
     def settings(self, num_images: int) -> dict[str, Any]:  # noqa: ARG002 - the same for any number

@@ -24,7 +24,7 @@ class LinearOnline:
         UserError: no classifier was trained, or the encoder is a baseline, which has none.
     """
 
-    protocol = "stop-gradient classifier of the pretraining"
+    law = "stop-gradient classifier of the pretraining"
 
     def check(self, train: Features, test: Features) -> None:
         """Raise DataError if labels are missing; features may still be of width 0."""

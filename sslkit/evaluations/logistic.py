@@ -63,7 +63,7 @@ class LogisticProbe:
         UserError: `l2` is not (low, high).
     """
 
-    protocol = "l2 chosen on validation, L-BFGS on mean loss + l2/2 W^2"
+    law = "l2 chosen on validation, L-BFGS on mean loss + l2/2 W^2"
 
     def __init__(
         self,

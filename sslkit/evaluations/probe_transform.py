@@ -58,7 +58,7 @@ class TransformProbe:
         UserError: the encoder is in training mode.
     """
 
-    protocol = "BN, one hidden layer"
+    law = "BN, one hidden layer"
 
     def __init__(
         self,

@@ -102,9 +102,9 @@ def _state(setting: _Setting) -> dict[str, Any]:
 
 
 def protocol_can_be_written_down(subject: Subject) -> None:
-    """What it says of itself, `protocol` and `settings(num_images)`, is words and JSON: they stand with each number."""
+    """What it says of itself, `law` and `settings(num_images)`, is words and JSON: they stand with each number."""
     evaluation = subject.make()
-    assert isinstance(getattr(evaluation, "protocol", ""), str), f"protocol is {evaluation.protocol!r}."
+    assert isinstance(getattr(evaluation, "law", ""), str), f"law is {evaluation.law!r}."
     settings = getattr(evaluation, "settings", None)
     if settings is not None:
         found = settings(_TRAIN)

@@ -70,11 +70,7 @@ class ClassifierTraining:
             for group in optimizer.param_groups:
                 group["lr"] = self.rule.lr_at(step, steps=steps, batch_size=batch)
             value = self._loss(network, x, labels, step=step, loss=loss)
-            if not torch.isfinite(value):
-                raise NonFiniteError(
-                    f"{self.evaluation}: the loss of the classifier is {value.item()} at its step {step}. Lower base_lr, "
-                    f"which is {self.rule.base_lr:g}, unless the encoder's own features are not finite."
-                )
+            self._require_finite(value, step)
             optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -99,6 +95,13 @@ class ClassifierTraining:
             {"params": [p for name, p in network.named_parameters() if name.startswith("norm.")], "weight_decay": 0.0},
         ]
         return torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=self.rule.nesterov, weight_decay=self.rule.weight_decay)
+
+    def _require_finite(self, loss: Tensor, step: int) -> None:
+        if not torch.isfinite(loss):
+            raise NonFiniteError(
+                f"{self.evaluation}: the loss of the classifier is {loss.item()} at its step {step}. Lower base_lr, "
+                f"which is {self.rule.base_lr:g}, unless the encoder's own features are not finite."
+            )
 
     def _loss(self, network: nn.Module, x: Tensor, labels: Tensor, *, step: int, loss: Loss) -> Tensor:
         """The loss; with MixUp, of mixtures of each image and the one as far from the other end of the batch."""

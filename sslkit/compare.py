@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sslkit.errors import UserError, did_you_mean, listed
 from sslkit.finished import FinishedRun
-from sslkit.image_by_image import Pair, pairs_of
+from sslkit.image_by_image import Difference, pairs_of
 from sslkit.side_by_side import Columns, Row, by_recipe, other_protocols, rows_of
 
 
@@ -28,7 +28,7 @@ class Comparison:
     runs: list[FinishedRun]
     columns: Columns
     rows: list[Row]
-    pairs: list[Pair]
+    pairs: list[Difference]
     refused: list[str]
 
 
@@ -41,7 +41,8 @@ def compare(
     """The numbers of the trained encoders of finished runs, after the last epoch of each.
 
     Numbers stand in one row if name and protocol are the same but for seed and recipe, and the data too. Of the numbers that
-    count images which are right (`..._top1`), each run is compared with the first one, image by image.
+    count images which are right (`..._top1`), where it is kept what was said of each image, each run is compared with the first
+    one, image by image.
 
     Args:
         folders: two run folders or more; the others are compared with the first.

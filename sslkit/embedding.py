@@ -16,6 +16,7 @@ from sslkit.augmentations.random_resized_crop import RandomResizedCrop
 from sslkit.datasets.images import Images
 from sslkit.datasets.subset import Subset
 from sslkit.evaluations.features import Features
+from sslkit.evaluations.frozen import require_frozen
 from sslkit.features_file import read_features, write_features
 from sslkit.loader import Batch, Loader, Plan
 from sslkit.views import View
@@ -161,8 +162,11 @@ def embed(
         progress: called with the number of images after each batch.
         into: a `.safetensors` file that takes the features as they come, so that they need not fit in memory.
         facts: what to note in the file beside split and classes.
+
+    Raises:
+        UserError: the encoder is in training mode.
     """
-    assert not encoder.training
+    require_frozen(encoder, "embed")
     rows = _rows(encoder, split, device=device, batch_size=batch_size, progress=progress)
     labels, classes = split.images.labels, split.images.classes
     if into is None:

@@ -31,8 +31,8 @@ def check_splits(recipe: Recipe, images: Callable[[str], Images], splits: Evalua
         pretraining: whether these images are those of the pretraining too.
 
     Raises:
-        DataError: labels that an evaluation needs are missing, images are too few, or two splits share some and must not; the
-            place is `evaluate.N`.
+        DataError: labels that an evaluation needs are missing, images are too few or have too few channels, a baseline can't be
+            had, or two splits share images and must not; the place is `evaluate.N`.
     """
     for number, part in enumerate(recipe.evaluate):
         try:
@@ -62,7 +62,12 @@ def _check(part: Part, recipe: Recipe, *, splits: EvaluationSplits, images: Call
         check_online(part, recipe, images=images, train=splits.train(part), test=test)
     check = getattr(evaluation, "check", None)
     if check is not None:
-        more = {"validation": None if validation is None else _labels_of(validation), "seed": seed}
+        more = {
+            "validation": None if validation is None else _labels_of(validation),
+            "seed": seed,
+            "channels": train.images.channels,
+            "baselines": part.options["baselines"],
+        }
         check(_labels_of(train), _labels_of(test), **signatures.declared(check, more))
     called = signatures.written(type(evaluation), "__call__")
     if called is not None and signatures.declared(called, {"selection": None, "final": None}):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from sslkit import build, checkpoint, machine
 from sslkit.datasets.stand_in import skipped
@@ -36,23 +39,14 @@ def embed_run(run: Trained, split: str, *, layer: str, into: Path, report: Repor
     """
     if into.suffix != ".safetensors":
         raise UserError(f"--output: must end in .safetensors, is {str(into)!r}.")
-    as_trained = Recipe.load(run.folder.resolved, ["data=" + inline(run.recipe.data.to_dict())])
-    if changed := run.recipe.differences(as_trained.to_dict()):
-        raise UserError("--set: embedding can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
+    _refuse_another_encoder(run)
     network = at_layer(run.encoder, run.head, layer).to(machine.device()).eval()
     images = build.images(run.recipe, split)
     try:
         run.check_channels(images)
     except DataError as error:
         raise DataError(f"--data: {error}") from error
-    facts = {
-        "encoder": str(run.folder.path),
-        "recipe": run.digest,
-        "layer": layer,
-        "data": which_images(run.recipe.data),
-        "view": [part.to_dict() for part in run.recipe.evaluation_augmentations],
-        "weights": checkpoint.digest(network.state_dict()),
-    }
+    facts = _facts(run, network, layer=layer)
     with stop_request() as stop:
         workers = machine.num_workers(run.recipe.data.options["workers"])
         view = build.view(run.recipe.evaluation_augmentations)
@@ -62,3 +56,22 @@ def embed_run(run: Trained, split: str, *, layer: str, into: Path, report: Repor
     for line in skipped([images]):
         report.say(line)
     return features
+
+
+def _refuse_another_encoder(run: Trained) -> None:
+    """Raise UserError if an override changes more than images and view."""
+    as_trained = Recipe.load(run.folder.resolved, ["data=" + inline(run.recipe.data.to_dict())])
+    if changed := run.recipe.differences(as_trained.to_dict()):
+        raise UserError("--set: embedding can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
+
+
+def _facts(run: Trained, network: nn.Module, *, layer: str) -> dict[str, Any]:
+    """What the file notes of where its features are from."""
+    return {
+        "encoder": str(run.folder.path),
+        "recipe": run.digest,
+        "layer": layer,
+        "data": which_images(run.recipe.data),
+        "view": [part.to_dict() for part in run.recipe.evaluation_augmentations],
+        "weights": checkpoint.digest(network.state_dict()),
+    }

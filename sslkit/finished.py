@@ -11,13 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from sslkit import checkpoint
-from sslkit.errors import DataError, RunFolderError, UserError, did_you_mean, listed
-from sslkit.folder import RunFolder
+from sslkit.errors import DataError, RunFolderError, UserError
+from sslkit.folder import existing
 from sslkit.origin import origin
 from sslkit.recipe import LOCATIONS, fixed, leaves
-from sslkit.results import Result, arrays_file
+from sslkit.results import Result, arrays_file, predictions_of
 
-TOP1 = "_top1"  # how the name of a number ends that counts images which are right
 _IDENTIFIES_THE_RUN = ("seed", "recipe")
 # What moves weights and stands in no section of the recipe.
 _DERIVED = ("resolved.num_images", "resolved.precision", "resolved.forked_from.step", "resolved.forked_from.recipe")
@@ -34,6 +33,7 @@ class Number:
         value: the number, or the mean of its repeats.
         spread: the standard deviation of its repeats, if there are several.
         epoch: the last one.
+        predicted: whether it counts images which are right, and what was said of each is kept.
         protocol: as it stands in results.json.
         comparable: dotted keys and values of all that two numbers must share to be compared: the protocol without what
             identifies the run, and which data.
@@ -43,6 +43,7 @@ class Number:
     value: float
     spread: float | None
     epoch: int
+    predicted: bool
     protocol: Mapping[str, Any]
     comparable: Mapping[str, Any]
 
@@ -80,9 +81,7 @@ class FinishedRun:
         Raises:
             UserError: there is no run, it is not finished, or its files are damaged.
         """
-        run = RunFolder(folder)
-        if not run.resolved.exists():
-            raise UserError(_no_run(folder))
+        run = existing(folder)
         resolved = run.read_resolved()
         results, finished = run.read_results()
         if not finished:
@@ -105,28 +104,20 @@ class FinishedRun:
             DataError: the run does not hold the predictions, or an image may be of several classes.
             CheckpointError: their file is damaged.
         """
+        key = predictions_of(number.name)
+        if not number.predicted or key is None:
+            raise DataError(f"{number.name}: the evaluation in {self.folder} did not give what it said of each image, {key!r}.")
         path = arrays_file(self.folder, encoder="trained", protocol=number.protocol)
-        key = f"{number.name.removesuffix(TOP1)}_predicted"
         stored = checkpoint.load(path) if path.exists() else None
         if stored is None or stored.facts.get("epoch") != number.epoch or not {key, "labels"} <= set(stored.tensors):
             raise DataError(
-                f"{number.name}: {self.folder} does not hold what was said of each image. Run `sslkit eval {self.folder}` "
-                f"once; an evaluation of your own has to give {key!r} too."
+                f"{number.name}: {path}, in which it stands what was said of each image, is missing or of another epoch. Run "
+                f"`sslkit eval {self.folder}` once."
             )
         labels, predicted = (stored.tensors[name].numpy() for name in ("labels", key))
         if labels.ndim > 1:
             raise DataError(f"{number.name}: an image may be of several classes; images are compared that are right or wrong.")
         return Answers(labels, predicted == labels)
-
-
-def _no_run(folder: Path) -> str:
-    if folder.exists():
-        return f"{folder}: is no run folder; it has no resolved.toml."
-    if (Path("runs") / folder / "resolved.toml").exists():
-        return f"{folder}: there is no such run folder. Did you mean {str(Path('runs') / folder)!r}?"
-    beside = [resolved.parent.name for resolved in folder.parent.glob("*/resolved.toml")]
-    near = did_you_mean(folder.name, beside) or f" Run folders in {folder.parent}: {listed(beside)}."
-    return f"{folder}: there is no such run folder.{near}"
 
 
 def _numbers(results: list[Result], recipe: Mapping[str, Any]) -> tuple[Number, ...]:
@@ -140,6 +131,7 @@ def _numbers(results: list[Result], recipe: Mapping[str, Any]) -> tuple[Number, 
             value=result["value"],
             spread=result.get("spread"),
             epoch=last,
+            predicted=result.get("predicted", False),
             protocol=result["protocol"],
             comparable={**_without_the_run(result["protocol"]), **which},
         )

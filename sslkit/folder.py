@@ -26,7 +26,7 @@ from typing import Any
 from sslkit import bounded, json_text, toml
 from sslkit.checkpoint import temporary, write
 from sslkit.checkpoint_folder import newest_first, refuse_link
-from sslkit.errors import ResourceError, RunFolderError
+from sslkit.errors import ResourceError, RunFolderError, UserError, did_you_mean, listed
 from sslkit.origin import origin, other_versions
 from sslkit.results_form import complaint_of
 
@@ -201,6 +201,20 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write(self.path / ".probe", b"sslkit")
         (self.path / ".probe").unlink()
+
+
+def existing(folder: Path) -> RunFolder:
+    """A folder that holds a run; UserError, with the nearest one that does, if it holds none."""
+    run = RunFolder(folder)
+    if run.resolved.exists():
+        return run
+    if folder.exists():
+        raise UserError(f"{folder}: is no run folder; it has no resolved.toml.")
+    if (Path("runs") / folder / "resolved.toml").exists():
+        raise UserError(f"{folder}: there is no such run folder. Did you mean {str(Path('runs') / folder)!r}?")
+    beside = [resolved.parent.name for resolved in folder.parent.glob("*/resolved.toml")]
+    near = did_you_mean(folder.name, beside) or f" Run folders in {folder.parent}: {listed(beside)}."
+    raise UserError(f"{folder}: there is no such run folder.{near}")
 
 
 def _step_of(line: str) -> float:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sslkit.errors import CheckpointError, DataError
-from sslkit.finished import TOP1, Answers, FinishedRun, Number
+from sslkit.finished import Answers, FinishedRun, Number
 from sslkit.paired import Alone, bootstrap_interval, holm, mcnemar, right_alone
 from sslkit.side_by_side import Row, other_protocols
 
 
 @dataclass(frozen=True)
-class Pair:
+class Difference:
     """What a test set says of a run and the first one.
 
     Args:
@@ -36,10 +36,10 @@ class Pair:
     adjusted: float
 
 
-def pairs_of(runs: Sequence[FinishedRun], rows: Sequence[Row]) -> tuple[list[Pair], list[str]]:
-    """A pair for each other run and each number that counts images which are right, `..._top1`; and why others have none."""
-    pairs: list[Pair] = []
-    counted = [row for row in rows if row.name.endswith(TOP1)]
+def pairs_of(runs: Sequence[FinishedRun], rows: Sequence[Row]) -> tuple[list[Difference], list[str]]:
+    """A pair for each other run and each number of which it is kept what was said of each image; and why some have none."""
+    pairs: list[Difference] = []
+    counted = [row for row in rows if any(number.predicted for number in row.found)]
     refused = [why for i in range(1, len(runs)) for why in other_protocols(runs, counted, first=0, second=i)]
     for row in counted:
         for i, number in enumerate(row.numbers):
@@ -51,7 +51,7 @@ def pairs_of(runs: Sequence[FinishedRun], rows: Sequence[Row]) -> tuple[list[Pai
             except (DataError, CheckpointError) as error:
                 refused.append(str(error))
             else:
-                pairs.append(_pair(*answers, row=rows.index(row), run=i))
+                pairs.append(_difference(*answers, row=rows.index(row), run=i))
     adjusted = holm([pair.p_value for pair in pairs])
     return [replace(pair, adjusted=p) for pair, p in zip(pairs, adjusted, strict=True)], list(dict.fromkeys(refused))
 
@@ -67,9 +67,9 @@ def _answers(first: FinishedRun, second: FinishedRun, *, numbers: tuple[Number, 
     return a, b
 
 
-def _pair(first: Answers, second: Answers, *, row: int, run: int) -> Pair:
+def _difference(first: Answers, second: Answers, *, row: int, run: int) -> Difference:
     alone, p = right_alone(first.right, second.right), mcnemar(first.right, second.right)
-    return Pair(
+    return Difference(
         row=row,
         run=run,
         difference=(alone.second - alone.first) / len(first.right),

@@ -32,7 +32,7 @@ def protocol(
         del section["repeats"]
     return {
         "evaluation": section.pop("name"),
-        "law": getattr(evaluation, "protocol", ""),
+        "law": getattr(evaluation, "law", ""),
         "features": layer,
         **_settings(evaluation, num_train, metric=metric),
         **section,

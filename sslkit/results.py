@@ -18,6 +18,8 @@ from sslkit.evaluations.accuracy import Found
 
 Result = dict[str, Any]
 
+_TOP1 = "_top1"  # how the name of a number ends that counts images which are right
+
 
 def merged(before: Sequence[Result], new: Sequence[Result]) -> list[Result]:
     """All results; of two of the same encoder, name, epoch and protocol the new one."""
@@ -27,8 +29,12 @@ def merged(before: Sequence[Result], new: Sequence[Result]) -> list[Result]:
 
 
 def records(repeats: Sequence[Found], *, encoder: str, epoch: int, protocol: Mapping[str, Any]) -> list[Result]:
-    """One record a number; the mean where an evaluation was repeated, with the standard deviation and each value beside it."""
+    """One record a number; the mean where an evaluation was repeated, with the standard deviation and each value beside it.
+
+    A number is marked `predicted` if what was said of each image is kept too.
+    """
     values: dict[str, list[float]] = {}
+    kept = {name for name, value in repeats[0] if isinstance(value, np.ndarray)}
     for found in repeats:
         for name, value in found:
             if not isinstance(value, np.ndarray):
@@ -39,11 +45,17 @@ def records(repeats: Sequence[Found], *, encoder: str, epoch: int, protocol: Map
             "name": name,
             "value": statistics.fmean(each),
             **_spread(each),
+            **({"predicted": True} if predictions_of(name) in kept else {}),
             "epoch": epoch,
             "protocol": protocol,
         }
         for name, each in values.items()
     ]
+
+
+def predictions_of(name: str) -> str | None:
+    """What the array is called that a number `..._top1` is counted from; None for other numbers."""
+    return f"{name.removesuffix(_TOP1)}_predicted" if name.endswith(_TOP1) else None
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:

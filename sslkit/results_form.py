@@ -1,8 +1,8 @@
-"""The form of results.json: what a record must hold, so that no table or comparison stumbles over another version's."""
+"""The form of results.json and transfer.json: what a record must hold, so that nothing stumbles over another version's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _RECORD = {"encoder": str, "name": str, "value": (int, float), "epoch": int, "protocol": dict}
@@ -28,7 +28,12 @@ def complaint_of(content: Any) -> str | None:
         return "results is missing, or no list"
     if not _sentences(content.get("unreadable", [])):
         return "unreadable is no list of sentences"
-    complaints = (_complaint_of_record(record, f"results.{number}") for number, record in enumerate(content["results"]))
+    return complaint_of_records(content["results"], "results")
+
+
+def complaint_of_records(records: Sequence[Any], place: str) -> str | None:
+    """What of records of numbers is not as they are written today, or None; `place` is what their list is called."""
+    complaints = (_complaint_of_record(record, f"{place}.{number}") for number, record in enumerate(records))
     return next((complaint for complaint in complaints if complaint), None)
 
 

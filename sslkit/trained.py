@@ -15,7 +15,7 @@ from sslkit.checkpoint_folder import newest
 from sslkit.datasets.images import Images
 from sslkit.encoder import Transform, load_encoder
 from sslkit.errors import CheckpointError, DataError, UserError
-from sslkit.folder import RunFolder
+from sslkit.folder import RunFolder, existing
 from sslkit.origin import origin
 from sslkit.recipe import Recipe
 from sslkit.stored_size import refuse_another_size
@@ -45,9 +45,7 @@ class Trained:
             CheckpointError: the encoder, or the last checkpoint, is missing, damaged, or another version's.
             UserError: the folder holds no run, or another version wrote its recipe or its results.
         """
-        target = RunFolder(folder)
-        if not target.resolved.exists():
-            raise UserError(f"{folder}: is no run folder; it has no resolved.toml.")
+        target = existing(folder)
         recipe = Recipe.load(target.resolved, overrides)
         trained, transform = load_encoder(folder)
         last = _last(target)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from sslkit import build
-from sslkit.datasets.images import metric_of
+from sslkit.datasets.images import Images, metric_of
 from sslkit.datasets.stand_in import skipped
 from sslkit.errors import DataError
 from sslkit.evaluate import Evaluator
+from sslkit.folder import existing
+from sslkit.lock import locked
 from sslkit.progress import Reporter
 from sslkit.recipe import Recipe
 from sslkit.results import Result
@@ -19,7 +21,10 @@ from sslkit.signals import StopRequest, stop_request
 from sslkit.toml_writer import inline
 from sslkit.trained import Trained, dataset
 from sslkit.transfer_file import keep, kept, names_of, source_of
-from sslkit.transfer_plan import CROPS, Plan, Row, check_splits, usual_validation
+from sslkit.transfer_plan import ROWS, Plan, RowName
+from sslkit.transfer_splits import require_splits, usual_validation
+
+_FILE = "transfer.json"
 
 
 class Column(NamedTuple):
@@ -27,7 +32,7 @@ class Column(NamedTuple):
 
     name: str
     metric: str
-    values: dict[Row, float]
+    values: dict[RowName, float]
     results: list[Result]
 
 
@@ -47,49 +52,71 @@ def transfer(folder: Path, data: Sequence[str], *, plan: Plan, report: Reporter)
     Raises:
         DataError: a data set is not there, or has too few images or labels, or images of another number of channels than the
             encoder takes; what came before it is kept.
-        RunFolderError: what earlier transfers left in `transfer.json` can't be read.
+        RunFolderError: another process uses the folder, or what earlier transfers left in `transfer.json` can't be read.
+        UserError: the folder holds no run.
     """
-    columns: list[Column] = []
-    file = folder / "transfer.json"
-    named = names_of(data, {one["data"]: one.get("source") for one in kept(file)})
-    with stop_request() as stop:
+    existing(folder)
+    with locked(folder, say=report.say), stop_request() as stop:
+        named = names_of(data, {one["data"]: one.get("source") for one in kept(folder / _FILE)})
+        columns: list[Column] = []
         for name, text in zip(named, data, strict=True):
             report.say(f"transfer to {name}")
             try:
-                with stop.at_once():
-                    columns.append(_column(folder, name, text, plan=plan, report=report, stop=stop))
+                columns.append(_column(folder, name, text, plan=plan, report=report, stop=stop))
             except DataError as error:
                 raise DataError(f"--data {text}: {error}") from error
-            found = columns[-1]
-            keep(file, name, source=source_of(text), metric=found.metric, results=found.results)
     return columns
 
 
 def _column(folder: Path, name: str, text: str, *, plan: Plan, report: Reporter, stop: StopRequest) -> Column:
-    run = Trained.load(folder, [dataset(text)])
-    images = cache(partial(build.images, run.recipe))
-    check_splits(images, plan)
+    """One data set; what a row found is kept before the next one begins, which may take days."""
+    with stop.at_once():
+        run = Trained.load(folder, [dataset(text)])
+        images = cache(partial(build.images, run.recipe))
+        evaluators = _evaluators(run, name, text, images=images, plan=plan, report=report, stop=stop)
+    metric = metric_of(images(plan.train))
+    results: list[Result] = []
+    for row, evaluator in evaluators.items():
+        with stop.at_once():
+            found = _found(run, evaluator, row)
+        keep(folder / _FILE, name, source=source_of(text), metric=metric, results=found)
+        results += found
+    for line in skipped(split.images for evaluator in evaluators.values() for split in evaluator.splits):
+        report.say(line)
+    return Column(name, metric, {row: _value(results, row, metric) for row in evaluators}, results)
+
+
+def _evaluators(
+    run: Trained,
+    name: str,
+    text: str,
+    *,
+    images: Callable[[str], Images],
+    plan: Plan,
+    report: Reporter,
+    stop: StopRequest,
+) -> dict[RowName, Evaluator]:
+    """What evaluates each row, all of them opened and checked before the first begins."""
+    require_splits(images, plan)
     run.check_channels(images(plan.train))
     validation, why = (plan.validation, "") if plan.validation is not None else usual_validation(images, plan)
     if validation is None:
         report.say(f"{name}: {why}; a tenth of each class of {plan.train!r} validates")
-    sections = plan.sections(validation=validation)
-    place = folder / "transfer" / name
-    evaluators = []
-    for fraction in sorted({CROPS[row] for row in sections}, reverse=True):
-        asked = [section for row, section in sections.items() if CROPS[row] == fraction]
-        overrides = [dataset(text), _view(run, fraction), f"evaluate={inline(asked)}"]
+    place = run.folder.path / "transfer" / name
+    evaluators: dict[RowName, Evaluator] = {}
+    for row, section in plan.sections(validation=validation).items():
+        overrides = [dataset(text), _view(run, ROWS[row].crop), f"evaluate={inline([section])}"]
         recipe = Recipe.load(run.folder.resolved, overrides)
-        evaluators.append(Evaluator(recipe, images, folder=place, report=report, poll=stop.poll, digest=run.digest))
-    results: list[Result] = []
-    for evaluator in evaluators:
-        of_trained = [part for part in evaluator.recipe.evaluate if not part.options["baselines"]]
-        results += evaluator.trained(run.encoder, run.head, epoch=run.recipe.train.epochs, parts=of_trained)
-        results += evaluator.baselines(in_channels=run.transform.channels)
-    for line in skipped(split.images for evaluator in evaluators for split in evaluator.splits):
-        report.say(line)
-    metric = metric_of(images(plan.train))
-    return Column(name, metric, {row: _value(results, row, metric) for row in sections}, results)
+        evaluators[row] = Evaluator(recipe, images, folder=place, report=report, poll=stop.poll, digest=run.digest)
+    return evaluators
+
+
+def _found(run: Trained, evaluator: Evaluator, row: RowName) -> list[Result]:
+    """The results of a row, of the encoder that it is about."""
+    if ROWS[row].encoder == "untrained":
+        return evaluator.baselines(in_channels=run.transform.channels)
+    epochs, parts = run.recipe.train.epochs, evaluator.recipe.evaluate
+    return evaluator.trained(run.encoder, run.head, epoch=epochs, parts=parts)
 
 
 def _view(run: Trained, fraction: float) -> str:
@@ -99,10 +126,10 @@ def _view(run: Trained, fraction: float) -> str:
     return "evaluation_augmentations=" + inline([crop, *own])
 
 
-def _value(results: Sequence[Result], row: Row, metric: str) -> float:
+def _value(results: Sequence[Result], row: RowName, metric: str) -> float:
     """The number of a row; where all classes are equally large, top-1 is the mean per class."""
-    prefix, encoder = ("logistic" if row == "linear" else "finetune_grid"), ("untrained" if row == "random" else "trained")
+    evaluation, encoder, _ = ROWS[row]
     found = {one["name"]: one["value"] for one in results if one["encoder"] == encoder}
-    own = f"{prefix}_{metric}"
-    value: float = found[own if own in found else f"{prefix}_top1"]
+    own = f"{evaluation}_{metric}"
+    value: float = found[own if own in found else f"{evaluation}_top1"]
     return value

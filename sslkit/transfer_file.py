@@ -13,6 +13,7 @@ from sslkit.checkpoint import write
 from sslkit.errors import RunFolderError
 from sslkit.folder import MOST_RESULTS, PIECES
 from sslkit.results import Result, merged
+from sslkit.results_form import complaint_of_records
 from sslkit.toml_writer import inline
 
 
@@ -20,12 +21,28 @@ def kept(file: Path) -> list[dict[str, Any]]:
     """What earlier transfers of this run found, a record a data set."""
     try:
         content: list[dict[str, Any]] = _read(file) if file.exists() else []
-        fine = all(isinstance(one["data"], str) and isinstance(one["results"], list) for one in content)
-    except (OSError, ValueError, TypeError, KeyError):
-        fine = False
-    if not fine:
-        raise RunFolderError(f"{file}: is damaged, so nothing can be added to it. Move it away, or bring back what it was.")
+        complaint = _complaint_of(content)
+    except (OSError, ValueError) as error:
+        complaint = f"no JSON, {error}"
+    if complaint:
+        raise RunFolderError(
+            f"{file}: is damaged, so nothing can be added to it: {complaint}. Move it away, or bring back what it was."
+        )
     return content
+
+
+def _complaint_of(content: Any) -> str | None:
+    """What of the content is not as it is written today, or None."""
+    if not isinstance(content, list):
+        return "it is no list"
+    for number, column in enumerate(content):
+        if not isinstance(column, dict) or not isinstance(column.get("data"), str):
+            return f"{number}.data is missing, or no name"
+        if not isinstance(column.get("results"), list):
+            return f"{number}.results is missing, or no list"
+        if complaint := complaint_of_records(column["results"], f"{number}.results"):
+            return complaint
+    return None
 
 
 def _read(file: Path) -> Any:

@@ -204,15 +204,36 @@ class TestImageByImage:
         c = made(tmp_path / "c", evaluation_of_sizes(LABELS[:29]), seed=2)
         assert compare([a, c]).refused == [f"knn_top1: the test sets of {a} and {c} differ: 30 and 29 images."]
 
-    def test_an_older_run(self, tmp_path):
+    def test_a_file_that_is_missing(self, tmp_path):
         a, b = made(tmp_path / "a", evaluation(10)), made(tmp_path / "b", evaluation(10, arrays=False), seed=1)
         c = made(tmp_path / "c", evaluation(12), seed=2)
         found = compare([a, b, c])
         [why] = found.refused
-        assert f"{b} does not hold what was said of each image. Run `sslkit eval {b}` once" in why
+        assert why.startswith(f"knn_top1: {b / 'evaluations'}/trained-knn-")
+        assert why.endswith(f"is missing or of another epoch. Run `sslkit eval {b}` once.")
         assert [pair.run for pair in found.pairs] == [2]
         assert compare([b, a, c]).refused == [why], "once, not for each run that is compared with it"
         assert why in "".join(shown(compare([b, a, c]), width=500))
+
+    def test_a_number_of_which_nothing_is_kept_is_not_spoken_of(self, tmp_path):
+        """As of `logistic_validation_top1` beside `logistic_top1`, and of `probe_transform_rotation_top1`, which stands alone."""
+        beside, alone = evaluation(10), evaluation(10, name="probe", arrays=False)
+        beside["found"][0].append(("knn_validation_top1", 0.5))
+        alone["found"] = [[("probe_rotation_top1", 0.5)]]
+        a, b = (made(tmp_path / name, beside, alone, seed=i) for i, name in enumerate("ab"))
+        c = made(tmp_path / "c", beside, {**alone, "facts": {**alone["facts"], "epochs": 2}}, seed=2)
+        found = compare([a, b, c])
+        assert {"knn_validation_top1", "probe_rotation_top1"} < set(names(found))
+        assert [found.rows[pair.row].name for pair in found.pairs] == ["knn_top1", "knn_top1"]
+        assert found.refused == []
+
+    def test_an_evaluation_that_gave_them_in_one_run_only(self, tmp_path):
+        plain = evaluation(12)
+        plain["found"] = [[("knn_top1", 0.4)]]
+        a, b = made(tmp_path / "a", evaluation(10)), made(tmp_path / "b", plain, seed=1)
+        assert compare([a, b]).refused == [
+            f"knn_top1: the evaluation in {b} did not give what it said of each image, 'knn_predicted'."
+        ]
 
     def test_what_was_said_at_another_epoch(self, tmp_path):
         a, b = made(tmp_path / "a", evaluation(10)), made(tmp_path / "b", evaluation(10), seed=1)

@@ -339,6 +339,27 @@ def test_too_few_images_to_hold_some_out_shows_before_any_training(tmp_path, nam
         Evaluator(Recipe.parse(text), opened(None), folder=tmp_path, report=report, poll=lambda: None)
 
 
+@pytest.mark.parametrize(
+    ("section", "channels", "says"),
+    [
+        (
+            'name = "finetune"\nbaselines = ["untrained", "pixels"]',
+            3,
+            "raw pixels have no weights to learn; leave 'pixels' out",
+        ),
+        ('name = "finetune_grid"\nbaselines = ["pixels"]', 3, "raw pixels have no weights to learn; leave 'pixels' out"),
+        ('name = "probe_transform"', 1, "leave grayscale out of its transforms"),
+    ],
+)
+def test_what_can_not_be_asked_of_such_images_or_baselines_shows_before_any_training(tmp_path, section, channels, says):
+    text = TEXT[: TEXT.index("[[evaluate]]")].replace("size = 12\n\n", f"size = 12\nchannels = {channels}\n\n")
+    recipe, name = Recipe.parse(f"{text}[[evaluate]]\n{section}\n"), section.split('"')[1]
+    report = Lines(Console(file=io.StringIO()))
+    with pytest.raises(DataError, match=rf"^evaluate\.0 \({name}\): ") as caught:
+        Evaluator(recipe, partial(build.images, recipe), folder=tmp_path, report=report, poll=lambda: None)
+    assert says in str(caught.value)
+
+
 FACTS = {"split": "val", "classes": ["a", "b"], "more": [1]}
 
 
@@ -465,3 +486,8 @@ class TestEmbed:
 
     def test_no_run(self, tmp_path):
         assert "is no run folder" in sslkit("embed", tmp_path, cwd=tmp_path, check=2).stderr
+
+    def test_a_run_that_lies_elsewhere(self, run):
+        for command in (("embed", "small"), ("eval", "small"), ("transfer", "small", "--data", ".")):
+            found = sslkit(*command, cwd=run.parents[1], check=2).stderr
+            assert found == "small: there is no such run folder. Did you mean 'runs/small'?\n"

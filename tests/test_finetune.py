@@ -82,7 +82,7 @@ def test_bit_hyperrule():
     settings = FineTune(protocol="bit").settings(100)
     assert settings == {
         "base_lr": 0.003, "batch_size": 512, "weight_decay": 0.0, "nesterov": False,
-        "drops": [0.3, 0.6, 0.9], "scaled": False, "steps": 500,
+        "drops": [0.3, 0.6, 0.9], "lr_scaling": "none", "steps": 500,
     }  # fmt: skip
     assert FineTune(protocol="bit", epochs=3).settings(100).items() >= {"epochs": 3, "base_lr": 0.003}.items()
 
@@ -105,7 +105,7 @@ def test_mixup_mixes_images_and_labels_in_equal_shares():
     shares = []
     for step in range(400):
         network = Kept()
-        loss = training._loss(network, x, labels, step=step)
+        loss = training._loss(network, x, labels, step=step, loss=nn.functional.cross_entropy)
         share = network.mixed[0, 0].item()
         shares.append(share)
         log_p = torch.log_softmax(5 * network.mixed, dim=1)
@@ -139,6 +139,9 @@ class TestGrid:
         assert found["finetune_grid_lr"] == pytest.approx([0.01, 0.1, 1.0][i])
         assert found["finetune_grid_weight_decay"] == pytest.approx([0.0, 1e-3][j] / found["finetune_grid_lr"])
         assert found["finetune_grid_validation_top1"] == validation.max()
+        assert found["finetune_grid_lr_at_end"] == (i != 1)
+        assert found["finetune_grid_weight_decay_at_end"] == (j == 1)
+        assert found["finetune_grid_diverged"] == 0
         assert len(selection.epochs) == 6 * 3, "six steps are three epochs of two batches"
         assert len(final.epochs) == 2
         alone = FineTune(epochs=2, base_lr=1.0)  # another training, but as able
@@ -161,7 +164,15 @@ class TestGrid:
             found = dict(grid(convolutional(), images, images, 0, metric))
             assert found["finetune_grid_lr"] == pytest.approx(lr)
             assert found[f"finetune_grid_validation_{metric}"] == pytest.approx(value)
+            assert found["finetune_grid_lr_at_end"] == (metric == "top1")
             assert grid.settings(6, metric) == {"chosen_by": metric}
+
+    @pytest.mark.parametrize("name", ["lrs", "weight_decays"])
+    def test_bounds_the_wrong_way_round(self, name):
+        with pytest.raises(
+            UserError, match=rf"^{name}: must be \(low, high\), is \(0.1, 0.01\)\. Did you mean \(0.01, 0.1\)\?$"
+        ):
+            FineTuneGrid(**{name: (0.1, 0.01)})
 
     def test_a_training_that_diverges_is_not_taken(self):
         images = FakeImages(n=40, m=30)
@@ -169,6 +180,7 @@ class TestGrid:
         found = dict(grid(convolutional(), images, images, 0))
         assert np.isnan(found["finetune_grid_validation"][1, 0])
         assert found["finetune_grid_lr"] == pytest.approx(0.1)
+        assert found["finetune_grid_diverged"] == 1
         with pytest.raises(NonFiniteError, match="every training of the grid diverged"):
             FineTuneGrid(**{**self.parameters, "lrs": (1e30, 1e30), "num_lrs": 1}, num_weight_decays=0)(
                 convolutional(), images, images, 0

@@ -396,7 +396,7 @@ def test_parameters_that_do_not_go_together(parameters, says):
     ],
 )
 def test_the_protocol_says_the_rule(parameters, says):
-    assert KNN(**parameters).protocol == says
+    assert KNN(**parameters).law == says
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sslkit.errors import DataError
 from sslkit.evaluations import blocks, registry
 from sslkit.evaluations.classes import classes_of, first_classes, named
 from sslkit.evaluations.features import Features
-from sslkit.evaluations.neighbours_picture import FRAME, OTHER, SAME, SIDE, UNKNOWN, NeighboursPicture, nearest, queries
+from sslkit.evaluations.neighbours_picture import FRAME, OTHER, SAME, SIDE, UNKNOWN, NeighboursPicture, neighbours_of, queries
 
 CELL = SIDE + 2 * FRAME
 GREY = (238, 238, 238)
@@ -120,7 +120,7 @@ def test_an_image_is_not_its_own_neighbour(tmp_path):
     for row in shown:
         assert row[0][1][1] not in [middle[1] for _, middle in row[1:]]
     few = one.rows(np.array([2, 0]))  # as labels_per_class leaves them
-    similarities, rows = nearest(few.h, one.h[:1], 5, never=few.indices == np.array([[0]]))
+    similarities, rows = neighbours_of(one.rows(np.array([0])), few, 5)
     assert rows.tolist() == [[0]]
     assert similarities.tolist() == [[0.0]]
 
@@ -164,10 +164,10 @@ def literal_nearest(bank, query, k):
 
 @pytest.mark.parametrize("rows", [2048, 7])
 def test_neighbours_equal_the_formula_image_by_image(monkeypatch, rows):
-    monkeypatch.setattr(blocks, "_ROWS", rows)
+    monkeypatch.setattr(blocks, "_NUMBERS", 6 * rows)
     bank, wanted = normal(60), normal(5, seed=1)
     bank[::9] = 0
-    similarities, found = nearest(bank, wanted, 12)
+    similarities, found = neighbours_of(features(wanted), features(bank, split="train"), 12)
     for query, near, one in zip(wanted, similarities, found, strict=True):
         expected, cosines = literal_nearest(bank, query, 12)
         assert one.tolist() == expected
@@ -176,9 +176,9 @@ def test_neighbours_equal_the_formula_image_by_image(monkeypatch, rows):
 
 @pytest.mark.parametrize("rows", [2048, 7])
 def test_of_equally_near_images_the_earlier_come_first(monkeypatch, rows):
-    monkeypatch.setattr(blocks, "_ROWS", rows)
+    monkeypatch.setattr(blocks, "_NUMBERS", 6 * rows)
     bank = np.repeat(normal(3), 20, axis=0)
-    _, found = nearest(bank, bank[20:21], 25)
+    _, found = neighbours_of(features(bank[20:21]), features(bank, split="train"), 25)
     assert found[0, :20].tolist() == list(range(20, 40))
 
 

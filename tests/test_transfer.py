@@ -1,19 +1,24 @@
 """Transfer to other data sets: each by its own number, settings chosen on validation images, all of it kept."""
 
+import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from small import TEXT, recipe_file, sslkit
 
 from sslkit.datasets.joined import Joined
 from sslkit.datasets.shapes import Shapes
-from sslkit.errors import DataError, RunFolderError, UnknownSplit
+from sslkit.errors import DataError, RunFolderError, Stopped, UnknownSplit
+from sslkit.progress import Lines
 from sslkit.table import transfer_table
-from sslkit.transfer import Column
+from sslkit.transfer import Column, transfer
 from sslkit.transfer_file import keep, names_of
-from sslkit.transfer_plan import Plan, usual_validation
+from sslkit.transfer_plan import Plan
+from sslkit.transfer_splits import usual_validation
 
 
 def photos(folder, *, splits, num_classes=3, each=8):
@@ -28,6 +33,13 @@ def photos(folder, *, splits, num_classes=3, each=8):
             pixels[..., kind] += 150
             Image.fromarray(pixels.astype(np.uint8)).save(path)
     return folder
+
+
+def record(name="logistic_top1", **more):
+    """One number as it is kept."""
+    protocol = {"evaluation": "logistic", "features": "h", "train": "train", "test": "test", "seed": 0, "recipe": "r"}
+    counts = {"train_images": 9, "test_images": 9, "view": [{"name": "center_crop"}]}
+    return {"encoder": "trained", "name": name, "epoch": 3, "protocol": {**protocol, **counts}, "value": 0.5, **more}
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +178,7 @@ def test_names_tell_data_sets_apart(tmp_path, monkeypatch):
 
 def test_what_was_found_before_stays(tmp_path):
     path = tmp_path / "transfer.json"
-    one = {"encoder": "trained", "name": "logistic_top1", "epoch": 3, "protocol": {"num_l2": 45}, "value": 0.5}
+    one = record()
     for name, results in (
         ("birds", [one]),
         ("cars", [one]),
@@ -181,13 +193,38 @@ def test_what_was_found_before_stays(tmp_path):
     assert cars["results"] == [one]
 
 
-@pytest.mark.parametrize("content", ["", "{}x", '{"data": 1}', '[{"data": "birds"}]', "[3]"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}x", '{"data": 1}', '[{"data": "birds"}]', "[3]", "[" * 100_000, '[{"data": "birds", "results": [{"value": 1}]}]'],
+)
 def test_a_damaged_file_of_earlier_transfers_is_left_alone(tmp_path, content):
     path = tmp_path / "transfer.json"
     path.write_text(content)
     with pytest.raises(RunFolderError, match=r"transfer\.json: is damaged"):
         keep(path, "birds", source="birds", metric="top1", results=[])
     assert path.read_text() == content
+
+
+def test_a_stop_in_a_later_row_loses_nothing_of_an_earlier_one_and_the_folder_is_locked(tmp_path, monkeypatch):
+    class Opened:
+        splits = ()
+
+    def found(run, evaluator, row):
+        assert (tmp_path / ".lock").exists()
+        if row == "finetune":
+            raise Stopped("asked to stop")
+        return [record()]
+
+    (tmp_path / "resolved.toml").touch()
+    monkeypatch.setattr("sslkit.transfer.Trained.load", lambda *_: SimpleNamespace(recipe=None))
+    monkeypatch.setattr("sslkit.transfer.build.images", lambda *_: Shapes(num_images=4, size=8))
+    monkeypatch.setattr("sslkit.transfer._evaluators", lambda *_, plan, **__: {row: Opened() for row in plan.rows})
+    monkeypatch.setattr("sslkit.transfer._found", found)
+    plan, report = Plan(rows=("linear", "finetune")), Lines(Console(file=io.StringIO()))
+    with pytest.raises(Stopped):
+        transfer(tmp_path, ['{ name = "shapes" }'], plan=plan, report=report)
+    [column] = json.loads((tmp_path / "transfer.json").read_text())
+    assert column["results"] == [record()]
 
 
 def test_the_rows_of_the_paper():

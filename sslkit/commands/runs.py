@@ -11,8 +11,12 @@ import typer
 from sslkit.commands.shared import RecipeName, RunFolder, Set, checked_recipe, console, say
 from sslkit.errors import RecipeError, UserError
 from sslkit.origin import with_absent
+from sslkit.transfer_plan import ROWS, Plan
 
 app = typer.Typer()
+
+_PLANNED = Plan()  # what a transfer does unless it is told otherwise
+_ROW_NAMES = " or ".join(", ".join(ROWS).rsplit(", ", 1))
 
 
 @app.command()
@@ -121,26 +125,27 @@ def transfer(
     data: Annotated[list[str], typer.Option(help="A folder of images, or a dataset as a recipe names it; may be repeated.")],
     rows: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--row", help="linear, finetune or random; may be repeated. By default linear: the others cost days."),
+        typer.Option("--row", help=f"{_ROW_NAMES}; may be repeated. By default linear: the others cost days."),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Of each fine-tuning; from random weights twice as many.")] = 20_000,
-    grid: Annotated[int, typer.Option(min=1, help="Learning rates, and weight decays beside 0, to choose from.")] = 7,
-    train: Annotated[str, typer.Option(help="The split that is learnt.")] = "train",
+    steps: Annotated[int, typer.Option(min=1, help="Of each fine-tuning; from random weights twice as many.")] = _PLANNED.steps,
+    grid: Annotated[
+        int, typer.Option(min=1, help="Learning rates, and weight decays beside 0, to choose from.")
+    ] = _PLANNED.grid,
+    train: Annotated[str, typer.Option(help="The split that is learnt.")] = _PLANNED.train,
     validation: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="The split that settings are chosen on; by default val, or where there is none a tenth of train."),
-    ] = None,
-    test: Annotated[str, typer.Option(help="The split that the numbers are from.")] = "test",
+    ] = _PLANNED.validation,
+    test: Annotated[str, typer.Option(help="The split that the numbers are from.")] = _PLANNED.test,
 ) -> None:
     """Evaluate the encoder of a run on other data sets, as in the paper's table 8."""
-    asked = rows or ["linear"]
+    asked = rows or list(_PLANNED.rows)
     for row in asked:
-        if row not in ("linear", "finetune", "random"):
-            raise UserError(f"--row: must be linear, finetune or random, is {row!r}.")
+        if row not in ROWS:
+            raise UserError(f"--row: must be {_ROW_NAMES}, is {row!r}.")
     from sslkit.progress import reporter
     from sslkit.table import transfer_table
     from sslkit.transfer import transfer as start
-    from sslkit.transfer_plan import Plan
 
     plan = Plan(tuple(dict.fromkeys(asked)), steps, grid, train, validation, test)  # type: ignore[arg-type]
     terminal = console()

@@ -6,10 +6,11 @@ evaluated), `head`, `online` (the classifier that learnt beside the pretraining)
 `selection` (images for choosing settings: training and validation) and `final` (all labelled images and the test images),
 `folder` (for pictures and tables), `metric` (by which classifiers of these images are judged) and `seed`. It gives `(name,
 value)` pairs, a value being a number, or an array that is kept in a file, and none if it only draws; the framework adds the
-protocol. Optional: `protocol`, a few words that belong to each number; `settings(num_images)`, a dict of what a recipe leaves
+protocol. Optional: `law`, a few words that belong to each number; `settings(num_images)`, a dict of what a recipe leaves
 open and a number depends on, which may declare `metric` too; and `check(train, test)`, called before training with features of
-width 0, so that missing labels cost no training; it may declare `validation` and `seed` too. `learns = False` on the class
-says that nothing is learnt from `train`, so that it may share images with `test`.
+width 0, so that missing labels cost no training; it may declare `validation`, `seed`, `channels` (of the images) and
+`baselines` (that the recipe asks for) too. `learns = False` on the class says that nothing is learnt from `train`, so that it
+may share images with `test`.
 """
 
 import re

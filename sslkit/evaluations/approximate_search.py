@@ -117,12 +117,12 @@ class ApproximateSearch:
     def __call__(self, queries: Float32[np.ndarray, "b d"], k: int) -> Neighbours:
         """The rows, -1 in place of those that were not found."""
         scores, rows = self._index.search(self._nearness.rows(queries), k)
-        signed = scores if self._nearness.inner_product else -scores
+        signed = scores if self._nearness.compared == "product" else -scores
         return in_order(Neighbours(np.where(rows < 0, np.float32(-np.inf), signed), rows))
 
 
 def _metric(faiss: Any, nearness: Nearness) -> int:
-    return faiss.METRIC_INNER_PRODUCT if nearness.inner_product else faiss.METRIC_L2
+    return faiss.METRIC_INNER_PRODUCT if nearness.compared == "product" else faiss.METRIC_L2
 
 
 def _add(index: Any, bank: Float32[np.ndarray, "n d"], nearness: Nearness) -> None:

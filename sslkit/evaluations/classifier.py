@@ -62,34 +62,48 @@ class ClassifierTraining:
         stream: Iterator[Batch] = chain.from_iterable(batches(epoch, batch) for epoch in count())
         first = next(stream)
         network = self._network(encoder, first[0], num_classes)
-        one_is_too_few = (batch == 1 or num_images % batch == 1) and not _learns_from_one(network, first[0])
-        if one_is_too_few and batch == 1:
-            raise DataError(f"{self.evaluation}: a batch norm can't learn from one image at a time; give it two or more.")
-        if one_is_too_few:
-            stream = (some for some in stream if len(some[0]) > 1)
-        steps = self.rule.steps or self.rule.epochs * (-(-num_images // batch) - one_is_too_few)
-        groups: list[dict[str, Any]] = [
-            {"params": [p for name, p in network.named_parameters() if not name.startswith("norm.")]},
-            {"params": [p for name, p in network.named_parameters() if name.startswith("norm.")], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.SGD(
-            groups, lr=0.0, momentum=0.9, nesterov=self.rule.nesterov, weight_decay=self.rule.weight_decay
-        )
+        if least := self._least(network, first[0], batch=batch, num_images=num_images):
+            stream = (some for some in stream if len(some[0]) >= least)
+        steps = self.rule.steps or self.rule.epochs * (-(-num_images // batch) - bool(least))
+        optimizer = self._optimizer(network)
         for step, (x, labels) in enumerate(islice(chain([first], stream), steps)):
             for group in optimizer.param_groups:
                 group["lr"] = self.rule.lr_at(step, steps=steps, batch_size=batch)
             value = self._loss(network, x, labels, step=step, loss=loss)
-            if not torch.isfinite(value):
-                raise NonFiniteError(
-                    f"{self.evaluation}: the loss of the classifier is {value.item()} at its step {step}. Lower base_lr, "
-                    f"which is {self.rule.base_lr:g}, unless the encoder's own features are not finite."
-                )
+            self._require_finite(value, step)
             optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         return network.eval()
 
-    def _loss(self, network: nn.Module, x: Tensor, labels: Tensor, *, step: int, loss: Loss = F.cross_entropy) -> Tensor:
+    def _least(self, network: nn.Module, x: Tensor, *, batch: int, num_images: int) -> int:
+        """How many images a batch must have to be learnt, where the last one has fewer; else 0.
+
+        Raises:
+            DataError: no batch has so many.
+        """
+        if (batch > 1 and num_images % batch != 1) or _learns_from_one(network, x):
+            return 0
+        if batch == 1:
+            raise DataError(f"{self.evaluation}: a batch norm can't learn from one image at a time; give it two or more.")
+        return 2
+
+    def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        """SGD by the rule; the weights of the batch norm that it adds do not decay."""
+        groups: list[dict[str, Any]] = [
+            {"params": [p for name, p in network.named_parameters() if not name.startswith("norm.")]},
+            {"params": [p for name, p in network.named_parameters() if name.startswith("norm.")], "weight_decay": 0.0},
+        ]
+        return torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=self.rule.nesterov, weight_decay=self.rule.weight_decay)
+
+    def _require_finite(self, loss: Tensor, step: int) -> None:
+        if not torch.isfinite(loss):
+            raise NonFiniteError(
+                f"{self.evaluation}: the loss of the classifier is {loss.item()} at its step {step}. Lower base_lr, "
+                f"which is {self.rule.base_lr:g}, unless the encoder's own features are not finite."
+            )
+
+    def _loss(self, network: nn.Module, x: Tensor, labels: Tensor, *, step: int, loss: Loss) -> Tensor:
         """The loss; with MixUp, of mixtures of each image and the one as far from the other end of the batch."""
         if not self.rule.mixup:
             return loss(network(x), labels)

@@ -29,7 +29,7 @@ class ExactSearch:
     def __init__(self, bank: Float32[np.ndarray, "n d"], *, nearness: Nearness, backend: Backend) -> None:
         self._bank = bank
         self._nearness = nearness
-        self._search = block_search(backend, inner_product=nearness.inner_product)
+        self._search = block_search(backend, compared=nearness.compared)
 
     def __call__(self, queries: Float32[np.ndarray, "b d"], k: int) -> Neighbours:
         """The k nearest rows of the bank, fewer where it has no more."""

@@ -30,6 +30,9 @@ class Features:
         classes: the name of each class, or None where the dataset names none.
         split: the split's name, for messages.
         indices: the number of each image in its split `(n,)`; by default they are all of it, in order.
+
+    Raises:
+        DataError: labels or indices are not one a row.
     """
 
     h: Float32[np.ndarray, "n d"]
@@ -39,10 +42,13 @@ class Features:
     indices: Int64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
-        if len(self.indices) != len(self.h):
-            assert len(self.indices) == 0, "one index a row"
+        if len(self.indices) == 0:
             object.__setattr__(self, "indices", np.arange(len(self.h), dtype=np.int64))
-        assert self.labels is None or len(self.labels) == len(self.h), "one label a row"
+        for what, each in (("labels", self.labels), ("indices", self.indices)):
+            if each is not None and len(each) != len(self.h):
+                raise DataError(
+                    f"features of the split {self.split!r}: {len(each)} {what} for {len(self.h)} rows; there must be one a row."
+                )
 
     def rows(self, rows: Int64[np.ndarray, " m"]) -> Features:
         """Some of them."""
@@ -134,13 +140,22 @@ def require_same_classes(train: Features, test: Features, evaluation: str) -> No
         )
 
 
+def require_one_encoder(train: Features, test: Features, evaluation: str) -> None:
+    """Raise DataError if the features of two splits are of different widths."""
+    if train.h.shape[1] != test.h.shape[1]:
+        raise DataError(
+            f"evaluate: the features of {train.split!r} have {train.h.shape[1]} columns and those of {test.split!r} "
+            f"{test.h.shape[1]}; {evaluation!r} needs features of one encoder."
+        )
+
+
 def labelled_features(train: Features, test: Features, evaluation: str) -> LabelledPair:
     """The labels of two splits whose features are fit to be compared.
 
     Raises:
-        DataError: a split is empty, has no labels, or features that are not finite; or the splits' classes differ.
+        DataError: a split is empty, has no labels, or features that are not finite; or the splits' classes or widths differ.
     """
-    assert train.h.shape[1] == test.h.shape[1], "both splits come from one encoder"
+    require_one_encoder(train, test, evaluation)
     pair = require_labels(train, evaluation), require_labels(test, evaluation)
     require_same_classes(train, test, evaluation)
     for features in (train, test):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
@@ -12,7 +12,7 @@ from sslkit.evaluations import targets
 from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.rules import FINETUNE, Rule, bit_hyperrule
-from sslkit.evaluations.whole_network import fine_tuned
+from sslkit.evaluations.whole_network import fine_tuned, refuse_pixels
 
 
 class FineTune:
@@ -56,7 +56,7 @@ class FineTune:
         batch_size: Annotated[int, Gt(0)] | None = None,
         weight_decay: Annotated[float, Ge(0)] | None = None,
     ) -> None:
-        self.protocol = "the whole network learns"
+        self.law = "the whole network learns"
         self._of_size: Callable[[int], Rule] = bit_hyperrule if protocol == "bit" else lambda _: FINETUNE
         self._given = {"epochs": epochs, "base_lr": base_lr, "batch_size": batch_size, "weight_decay": weight_decay}
 
@@ -68,9 +68,10 @@ class FineTune:
         rule = self._of_size(num_images).but(**self._given)
         return rule if self._given["epochs"] is None else rule._replace(steps=None)
 
-    def check(self, train: Features, test: Features) -> targets.Target:
-        """The labels of both splits, if they have them; features may still be of width 0."""
-        return targets.of_features(train, test, "finetune")
+    def check(self, train: Features, test: Features, baselines: Sequence[str] = ()) -> None:
+        """Raise DataError if labels are missing or pixels are a baseline; features may still be of width 0."""
+        refuse_pixels(baselines)
+        targets.of_features(train, test, "finetune")
 
     def __call__(self, encoder: nn.Module, images: EvaluationImages, seed: int) -> Found:
         """Accuracies on the test images of a network trained on the training images.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,12 +14,11 @@ from sslkit.datasets.images import Metric
 from sslkit.errors import NonFiniteError
 from sslkit.evaluations import targets
 from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.bounds import Bounds, in_order
 from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.held_out import check_validation
 from sslkit.evaluations.rules import Rule
-from sslkit.evaluations.whole_network import fine_tuned
-
-Bounds = tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]]
+from sslkit.evaluations.whole_network import fine_tuned, refuse_pixels
 
 
 class FineTuneGrid:
@@ -35,7 +35,9 @@ class FineTuneGrid:
 
     Gives `finetune_grid_top1` and what goes with it, `finetune_grid_lr`, `finetune_grid_weight_decay`,
     `finetune_grid_validation_top1` or `..._mean_per_class`, by which it was chosen, and the array `finetune_grid_validation
-    (lrs, decays)`.
+    (lrs, decays)`, NaN where the training diverged. `finetune_grid_diverged` is how many did; `finetune_grid_lr_at_end` is 1
+    where the smallest or the largest rate was taken, and `finetune_grid_weight_decay_at_end` where the largest decay was, else
+    0: the grid was too narrow then.
 
     Args:
         steps: of each training; the grid costs (num_lrs x (num_weight_decays + 1) + 1) times as many.
@@ -44,9 +46,12 @@ class FineTuneGrid:
         num_lrs: how many.
         weight_decays: lowest and highest, before they are divided by the learning rate.
         num_weight_decays: how many; 0 comes beside them.
+
+    Raises:
+        UserError: `lrs` or `weight_decays` are not (low, high).
     """
 
-    protocol = "the whole network learns; lr and decay chosen on validation"
+    law = "the whole network learns; lr and decay chosen on validation"
 
     def __init__(
         self,
@@ -58,16 +63,21 @@ class FineTuneGrid:
         weight_decays: Bounds = (1e-6, 1e-3),
         num_weight_decays: Annotated[int, Ge(0)] = 7,
     ) -> None:
-        self.rule = Rule(epochs=0, base_lr=0.0, batch_size=batch_size, steps=steps, scaled=False)
-        self.lrs: list[float] = np.geomspace(*lrs, num_lrs).tolist()
-        self.weight_decays: list[float] = [0.0, *np.geomspace(*weight_decays, num_weight_decays).tolist()]
+        self.rule = Rule(epochs=0, base_lr=0.0, batch_size=batch_size, steps=steps, lr_scaling="none")
+        self.lrs: list[float] = np.geomspace(*in_order("lrs", lrs), num_lrs).tolist()
+        decays = np.geomspace(*in_order("weight_decays", weight_decays), num_weight_decays)
+        self.weight_decays: list[float] = [0.0, *decays.tolist()]
 
     def settings(self, num_images: int, metric: Metric = "top1") -> dict[str, Any]:  # noqa: ARG002 - the same for any number
         """What stands beside a number."""
         return {"chosen_by": metric}
 
-    def check(self, train: Features, test: Features, validation: Features | None = None) -> None:
-        """See that the splits have labels by which to learn, to choose and to test; features may still be of width 0."""
+    def check(self, train: Features, test: Features, validation: Features | None = None, baselines: Sequence[str] = ()) -> None:
+        """See that the splits have labels by which to learn, to choose and to test; features may still be of width 0.
+
+        Raw pixels have nothing to learn, and can't be a baseline.
+        """
+        refuse_pixels(baselines)
         targets.of_features(train, test, "finetune_grid")
         if validation is not None:
             targets.of_features(train, validation, "finetune_grid")
@@ -99,7 +109,10 @@ class FineTuneGrid:
         return [
             *self._trained(encoder, final, lr, decay, seed=seed).found("finetune_grid"),
             ("finetune_grid_lr", lr),
+            ("finetune_grid_lr_at_end", float(lr in (self.lrs[0], self.lrs[-1]))),
             ("finetune_grid_weight_decay", decay / lr),
+            ("finetune_grid_weight_decay_at_end", float(decay == self.weight_decays[-1])),
+            ("finetune_grid_diverged", float(np.isnan(validation).sum())),
             (f"finetune_grid_validation_{chosen_by}", float(np.nanmax(validation))),
             ("finetune_grid_validation", validation),
         ]

@@ -58,7 +58,7 @@ class Health:
             features.
     """
 
-    protocol = "no labels, alignment of crops and flips"
+    law = "no labels, alignment of crops and flips"
     learns: ClassVar[bool] = False
 
     def __init__(

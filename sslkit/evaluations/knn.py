@@ -59,11 +59,12 @@ class KNN:
         votes: what a neighbour adds to its class.
         index: "flat" compares with every row. For very large banks "ivf", inverted lists, and "hnsw", a graph, compare with
             some and miss a few neighbours; the whole bank then lies in memory.
-        num_lists: of "ivf"; by default the square root of the bank's size.
-        num_probes: lists that a query of "ivf" is compared with, 32 by default.
-        num_links: of a row of "hnsw", 32 by default.
-        ef_construction: candidates while "hnsw" is built, 80 by default.
-        ef_search: candidates while "hnsw" is searched, 256 by default; k where that is more.
+        num_lists: of "ivf". What is left out of this and of the next four is as in `IVF` and `HNSW` of
+            `sslkit.evaluations.approximate_search`, and stands beside the number.
+        num_probes: lists that a query of "ivf" is compared with.
+        num_links: of a row of "hnsw".
+        ef_construction: candidates while "hnsw" is built.
+        ef_search: candidates while "hnsw" is searched; k where that is more.
         backend: "faiss", or "torch" for the same by matrix products, where faiss can't be installed; "flat" only. Either uses
             a GPU where it finds one.
 
@@ -98,7 +99,7 @@ class KNN:
         numbers = {"num_lists": num_lists, "num_probes": num_probes, "num_links": num_links}
         numbers |= {"ef_construction": ef_construction, "ef_search": ef_search}
         self.index = approximate_index(index, numbers)
-        self.protocol = formula(votes, metric)
+        self.law = formula(votes, metric)
 
     def settings(self, num_images: int) -> dict[str, int]:
         """The parameters of an approximate index of so many training images."""

@@ -58,7 +58,7 @@ class LinearProbe:
         weight_decay: Annotated[float, Ge(0)] | None = None,
     ) -> None:
         rule = LINEAR[protocol].but(epochs=epochs, base_lr=base_lr, batch_size=batch_size, weight_decay=weight_decay)
-        self.protocol = "crops and flips each epoch"
+        self.law = "crops and flips each epoch"
         self.training = ClassifierTraining("linear", rule)
 
     def settings(self, num_images: int) -> dict[str, Any]:  # noqa: ARG002 - the same for any number

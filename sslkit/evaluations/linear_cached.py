@@ -9,16 +9,18 @@ import numpy as np
 import torch
 from annotated_types import Ge, Gt
 from jaxtyping import Float32, Int64
-from torch import Tensor, nn
+from torch import nn
 
-from sslkit.draws import shuffled
+from sslkit.errors import UserError
 from sslkit.evaluations import targets
 from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.blocks import slices
 from sslkit.evaluations.classifier import Batch, ClassifierTraining
 from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.frozen import encode
 from sslkit.evaluations.linear import Protocol
 from sslkit.evaluations.rules import LINEAR
+from sslkit.evaluations.shuffled_batches import shuffled_batches
 
 _ROWS = 4096  # test images scored at a time
 
@@ -65,7 +67,7 @@ class LinearProbeCached:
     ) -> None:
         rule = LINEAR[protocol].but(epochs=epochs, base_lr=base_lr, batch_size=batch_size, weight_decay=weight_decay)
         self.augmented_passes = augmented_passes
-        self.protocol = "random views, embedded once" if augmented_passes else "one fixed view"
+        self.law = "random views, embedded once" if augmented_passes else "one fixed view"
         self.training = ClassifierTraining("linear_cached", rule)
 
     def settings(self, num_images: int) -> dict[str, Any]:  # noqa: ARG002 - the same for any number
@@ -89,22 +91,26 @@ class LinearProbeCached:
         Raises:
             DataError: labels are missing, classes differ, or features are not finite.
             NonFiniteError: the training diverged.
+            UserError: there are augmented passes, and no encoder or no images.
         """
         target = self.check(train, test)
         passes: list[Rows] = [(train.h, target.train)]
         if self.augmented_passes:
-            assert encoder is not None, "augmented passes need the encoder"
-            assert images is not None, "and the images"
+            if encoder is None or images is None:
+                raise UserError(
+                    f"linear_cached: augmented_passes = {self.augmented_passes} embeds random views of the training images; "
+                    f"hand over `encoder` and `images` too, or leave it out."
+                )
             passes = [_embedded(encoder, images, epoch) for epoch in range(self.augmented_passes)]
 
         def batches(epoch: int, batch_size: int) -> Iterator[Batch]:
             h, y = passes[epoch % len(passes)]
-            order = shuffled(len(h), seed, "linear", epoch)
-            for rows in np.split(order, range(batch_size, len(order), batch_size)):
-                yield torch.from_numpy(h[rows]), torch.from_numpy(y[rows])
+            return shuffled_batches(h, y, epoch=epoch, batch_size=batch_size, seed=seed, name="linear")
 
         classifier = self.training.fit(batches, num_images=len(train.h), num_classes=target.num_classes, loss=target.loss)
-        return target.judged(self.training.score(classifier, _in_chunks(test.h))).found("linear_cached")
+        # Copies, for the features may be read-only.
+        seen = (torch.tensor(test.h[part]) for part in slices(len(test.h), _ROWS))
+        return target.judged(self.training.score(classifier, seen)).found("linear_cached")
 
 
 def _embedded(encoder: nn.Module, images: EvaluationImages, epoch: int) -> Rows:
@@ -112,8 +118,3 @@ def _embedded(encoder: nn.Module, images: EvaluationImages, epoch: int) -> Rows:
     # Copies: raw pixels are views of the loader's memory, which the next batches are written to.
     parts = [(encode(encoder, x).cpu().numpy().copy(), y.cpu().numpy().copy()) for x, y in images.train_batches(epoch, 256)]
     return np.concatenate([h for h, _ in parts]), np.concatenate([y for _, y in parts])
-
-
-def _in_chunks(h: Float32[np.ndarray, "n d"]) -> Iterator[Float32[Tensor, "b d"]]:
-    for first in range(0, len(h), _ROWS):
-        yield torch.tensor(h[first : first + _ROWS])  # a copy, for the features may be read-only

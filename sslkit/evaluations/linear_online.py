@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
-from sslkit.errors import UserError
+from sslkit.errors import NonFiniteError, UserError
 from sslkit.evaluations.accuracy import Found, accuracies, guesses
 from sslkit.evaluations.features import Features, labelled_features
 
@@ -23,14 +24,19 @@ class LinearOnline:
         UserError: no classifier was trained, or the encoder is a baseline, which has none.
     """
 
-    protocol = "stop-gradient classifier of the pretraining"
+    law = "stop-gradient classifier of the pretraining"
 
     def check(self, train: Features, test: Features) -> None:
         """Raise DataError if labels are missing; features may still be of width 0."""
         labelled_features(train, test, "linear_online")
 
     def __call__(self, train: Features, test: Features, online: nn.Module | None) -> Found:
-        """Accuracies on `test`; of `train` the labels alone are looked at."""
+        """Accuracies on `test`; of `train` the labels alone are looked at.
+
+        Raises:
+            DataError: labels are missing, classes differ, or features are not finite.
+            NonFiniteError: the classifier has diverged.
+        """
         if online is None:
             raise UserError(
                 "linear_online: no classifier learnt beside this encoder. Set train.online_probe = true; baselines have none."
@@ -39,4 +45,9 @@ class LinearOnline:
         device = next(online.parameters()).device
         with torch.no_grad():
             scores = online(torch.tensor(test.h).to(device)).cpu().numpy()
+        if num_wrong := int(np.count_nonzero(~np.isfinite(scores).all(axis=1))):
+            raise NonFiniteError(
+                f"linear_online: the classifier beside the pretraining gives scores that are not finite for {num_wrong} of "
+                f"{len(scores)} images. It has diverged; lower train.base_lr."
+            )
         return accuracies(guesses(scores, labels.test), labels.test, prefix="linear_online", num_classes=labels.num_classes)

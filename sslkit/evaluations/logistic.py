@@ -10,8 +10,8 @@ from annotated_types import Gt, Lt
 from jaxtyping import Float64
 
 from sslkit.datasets.images import Metric
-from sslkit.errors import UserError
 from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.bounds import Bounds, in_order
 from sslkit.evaluations.features import Features
 from sslkit.evaluations.held_out import Parts, held_out, rows_to_hold_out, validated
 from sslkit.evaluations.l2_path import L2Path, Linear
@@ -63,20 +63,18 @@ class LogisticProbe:
         UserError: `l2` is not (low, high).
     """
 
-    protocol = "l2 chosen on validation, L-BFGS on mean loss + l2/2 W^2"
+    law = "l2 chosen on validation, L-BFGS on mean loss + l2/2 W^2"
 
     def __init__(
         self,
         *,
         num_l2: Annotated[int, Gt(0)] = 45,
-        l2: tuple[Annotated[float, Gt(0)], Annotated[float, Gt(0)]] = (1e-6, 1e5),
+        l2: Bounds = (1e-6, 1e5),
         validation_fraction: Annotated[float, Gt(0), Lt(1)] = 0.1,
         tolerance: Annotated[float, Gt(0)] = 1e-5,
         max_iterations: Annotated[int, Gt(0)] = 1000,
     ) -> None:
-        low, high = l2
-        if low > high:
-            raise UserError(f"l2: must be (low, high), is ({low:g}, {high:g}). Did you mean ({high:g}, {low:g})?")
+        low, high = in_order("l2", l2)
         self.l2s = np.geomspace(high, low, num_l2)
         self.validation_fraction = validation_fraction
         self.tolerance = tolerance

@@ -12,13 +12,14 @@ from jaxtyping import Float32, Float64
 from sslkit.evaluations.blocks import blocks, slices
 
 Metric = Literal["cosine", "euclidean"]
+Compared = Literal["product", "distance"]
 _NUMBERS = 2**19  # converted at a time, on the way through float64
 
 
 class Cosine:
     """`s = cos(h, h_i)`, and the distance `1 - s`. A feature of zero length has s = 0 to everything."""
 
-    inner_product = True  # of rows: what a search looks for the largest of
+    compared: Compared = "product"  # of rows: what a search looks for the largest of
 
     def rows(self, h: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
         """Rows of length 1; in float64 on the way, where the square of no float32 overflows or vanishes. Zero rows stay."""
@@ -50,7 +51,7 @@ class Euclidean:
         queries: all features that are looked up; they count for the power of two only.
     """
 
-    inner_product = False  # it looks for the smallest squared distance of rows
+    compared: Compared = "distance"  # it looks for the smallest squared one of rows
 
     def __init__(self, bank: Float32[np.ndarray, "n d"], queries: Float32[np.ndarray, "m d"]) -> None:
         self._mean = sum(block.sum(axis=0) for block in blocks(bank)) / len(bank)

@@ -8,14 +8,16 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Gt
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Int64
 
 from sslkit import checkpoint, draws
 from sslkit.errors import DataError
 from sslkit.evaluations.accuracy import Found
-from sslkit.evaluations.blocks import blocks, unit
 from sslkit.evaluations.classes import classes_of, first_classes, named
-from sslkit.evaluations.features import EvaluationImages, Features, require_finite, require_same_classes
+from sslkit.evaluations.exact_search import ExactSearch
+from sslkit.evaluations.features import EvaluationImages, Features, require_finite, require_one_encoder, require_same_classes
+from sslkit.evaluations.nearness import Cosine
+from sslkit.evaluations.neighbours import Neighbours, copies, nearest, scored
 from sslkit.grid import Cell, drawn, framed, squared
 
 SAME = (
@@ -32,9 +34,10 @@ SIDE = 112  # pixels of an image's longer side
 class NeighboursPicture:
     """Draws `neighbours.png`: a row a test image, then its k nearest training images; gives no number.
 
-    Near is what has a high cosine similarity of h, which stands below each neighbour, as in `knn`; the search is exact, in
-    float64, and of equally near images the earlier comes first. Where both images have classes, the frame is green if they
-    share one, else orange. Where `train` and `test` are the same split, an image is not its own neighbour.
+    Near is what has a high cosine similarity of h, which stands below each neighbour, as in `knn`; the search is that of
+    `knn` with `backend = "torch"`, and of equally near images the earlier comes first. Where both images have classes, the
+    frame is green if they share one, else orange. Where `train` and `test` are the same split, an image is not its own
+    neighbour.
 
     Test images are drawn by the seed, one of each class before a second of any, and stand in the order of their classes.
 
@@ -52,6 +55,7 @@ class NeighboursPicture:
         for features in (train, test):
             if len(features.h) == 0:
                 raise DataError(f"evaluate: the split {features.split!r} has no images, and 'neighbours_picture' draws some.")
+        require_one_encoder(train, test, "neighbours_picture")
         require_same_classes(train, test, "neighbours_picture")
 
     def __call__(self, train: Features, test: Features, images: EvaluationImages, folder: Path, seed: int) -> Found:
@@ -64,8 +68,7 @@ class NeighboursPicture:
         for features in (train, test):
             require_finite(features, "neighbours_picture")
         rows = queries(test, self.num_queries, seed)
-        own = train.indices == test.indices[rows][:, None] if train.split == test.split else None
-        similarities, neighbours = nearest(train.h, test.h[rows], self.k, never=own)
+        similarities, neighbours = neighbours_of(test.rows(rows), train, self.k)
         cells = []
         for row, near, found in zip(rows.tolist(), similarities.tolist(), neighbours.tolist(), strict=True):
             told = ", ".join(filter(None, [f"{test.split} {test.indices[row]}", named(classes_of(test, row), test.classes)]))
@@ -94,28 +97,13 @@ def queries(test: Features, number: int, seed: int) -> Int64[np.ndarray, " q"]:
     return chosen[np.lexsort((chosen, classes[chosen]))]
 
 
-def nearest(
-    bank: Float32[np.ndarray, "n d"], wanted: Float32[np.ndarray, "q d"], k: int, *, never: np.ndarray | None = None
-) -> tuple[Float64[np.ndarray, "q k"], Int64[np.ndarray, "q k"]]:
-    """Cosine similarity and row of the k rows of the bank that are nearest to each one wanted, nearest first.
-
-    Where `never (q, n)` is true a row is no neighbour; if those leave fewer than k, there are as few columns as the worst has.
-    """
-    directions = unit(wanted.astype(np.float64))
-    best, rows = np.zeros((len(wanted), 0)), np.zeros((len(wanted), 0), np.int64)
-    first = 0
-    for block in blocks(bank):
-        similar = directions @ unit(block).T  # (q, b)
-        numbers = np.arange(first, first + len(block))
-        if never is not None:
-            similar[never[:, numbers]] = -np.inf
-        best = np.concatenate([best, similar], axis=1)
-        rows = np.concatenate([rows, np.broadcast_to(numbers, similar.shape)], axis=1)
-        order = np.argsort(-best.astype(np.float32), axis=1, kind="stable")[:, :k]  # equal in float32: the earlier first
-        best, rows = np.take_along_axis(best, order, axis=1), np.take_along_axis(rows, order, axis=1)
-        first += len(block)
-    there = np.isfinite(best).all(axis=0)
-    return best[:, there], rows[:, there]
+def neighbours_of(wanted: Features, bank: Features, k: int) -> Neighbours:
+    """The k rows of a bank that are nearest to each one wanted, with their cosines in float64; fewer where it has no more."""
+    cosine = Cosine()
+    search = ExactSearch(bank.h, nearness=cosine, backend="torch")
+    there = min(k, len(bank.h) - copies(bank, wanted))
+    found = [scored(near, bank, wanted.h[part], cosine) for part, near in nearest(search, bank, wanted, there)]
+    return Neighbours(*(np.concatenate(field) for field in zip(*found, strict=True)))
 
 
 def _color(one: frozenset[int], other: frozenset[int]) -> tuple[int, int, int]:

@@ -15,13 +15,14 @@ from sslkit.augmentations import color
 from sslkit.augmentations.batch import Images, on_rows
 from sslkit.augmentations.gaussian_noise import GaussianNoise
 from sslkit.augmentations.sobel import Sobel
-from sslkit.draws import Draw, shuffled
+from sslkit.draws import Draw
 from sslkit.errors import DataError
 from sslkit.evaluations.accuracy import Found, guesses, top1
 from sslkit.evaluations.classifier import Batch, ClassifierTraining
-from sslkit.evaluations.features import EvaluationImages
+from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.frozen import encode, require_frozen
 from sslkit.evaluations.rules import Rule
+from sslkit.evaluations.shuffled_batches import shuffled_batches
 from sslkit.gradient import seed_noise
 
 Transform = Literal["grayscale", "rotation", "noise", "sobel"]
@@ -57,7 +58,7 @@ class TransformProbe:
         UserError: the encoder is in training mode.
     """
 
-    protocol = "BN, one hidden layer"
+    law = "BN, one hidden layer"
 
     def __init__(
         self,
@@ -72,6 +73,11 @@ class TransformProbe:
         self.hidden_dim = hidden_dim
         self.training = ClassifierTraining("probe_transform", Rule(epochs=epochs, base_lr=base_lr))
         self._noise = GaussianNoise(sigma=sigma)
+
+    def check(self, train: Features, test: Features, channels: int) -> None:  # noqa: ARG002 - no labels are looked at
+        """Raise DataError if images of so many channels can't be asked one of the questions."""
+        if channels == 1 and "grayscale" in self.transforms:
+            raise DataError("images of one channel are gray already; leave grayscale out of its transforms.")
 
     def __call__(self, encoder: nn.Module, images: EvaluationImages, seed: int) -> Found:
         """How often each question is answered right on the test images."""
@@ -100,9 +106,9 @@ class TransformProbe:
         hidden = nn.Sequential(nn.BatchNorm1d(width, affine=False), nn.Linear(width, self.hidden_dim), nn.ReLU())
 
         def batches(epoch: int, batch_size: int) -> Iterator[Batch]:
-            order = shuffled(len(train.h), seed, "probe_transform", epoch)
-            for rows in np.split(order, range(batch_size, len(order), batch_size)):
-                yield torch.from_numpy(train.h[rows]), torch.from_numpy(train.answers[rows])
+            return shuffled_batches(
+                train.h, train.answers, epoch=epoch, batch_size=batch_size, seed=seed, name="probe_transform"
+            )
 
         network = self.training.fit(batches, num_images=len(train.h), num_classes=num_answers, encoder=hidden)
         [scores] = self.training.score(network, [torch.from_numpy(test.h)])

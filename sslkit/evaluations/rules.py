@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from sslkit import schedule
 
@@ -12,13 +12,13 @@ class Rule(NamedTuple):
 
     Args:
         epochs: passes over the training images, unless there are `steps`.
-        base_lr: learning rate for a batch of 256, to which it is scaled if `scaled`.
+        base_lr: learning rate for a batch of 256, to which it is scaled as `lr_scaling` says.
         batch_size: images a step; all of them where they are fewer.
         weight_decay: of weights and biases, not of the batch norm that `normalize` adds.
         nesterov: Nesterov's momentum, or the plain one.
         drops: the learning rate falls to a tenth after each of these fractions of the training; with none, as a cosine to 0.
         normalize: a batch norm stands before the classifier.
-        scaled: the learning rate is `base_lr * batch / 256`, or it is `base_lr`.
+        lr_scaling: with "linear" the learning rate is `base_lr * batch / 256`, with "none" it is `base_lr`.
         steps: of the training, where they do not follow from the epochs.
         mixup: alpha of MixUp (arXiv:1710.09412), or 0 for none.
     """
@@ -30,13 +30,13 @@ class Rule(NamedTuple):
     nesterov: bool = True
     drops: tuple[float, ...] = ()
     normalize: bool = False
-    scaled: bool = True
+    lr_scaling: Literal["linear", "none"] = "linear"
     steps: int | None = None
     mixup: float = 0.0
 
     def lr_at(self, step: int, *, steps: int, batch_size: int) -> float:
         """Learning rate of one of `steps` steps of `batch_size` images."""
-        peak = schedule.peak_lr(self.base_lr, batch_size=batch_size, scaling="linear" if self.scaled else "none")
+        peak = schedule.peak_lr(self.base_lr, batch_size=batch_size, scaling=self.lr_scaling)
         if not self.drops:
             return schedule.lr_at(step, steps=steps, warmup_steps=0, peak=peak)
         return peak * 0.1 ** sum(step >= fraction * steps for fraction in self.drops)
@@ -61,7 +61,14 @@ def bit_hyperrule(num_images: int) -> Rule:
     steps = 500 if num_images < 20_000 else 10_000 if num_images < 500_000 else 20_000
     mixup = 0.1 if num_images >= 20_000 else 0.0
     return Rule(
-        epochs=0, base_lr=0.003, batch_size=512, nesterov=False, drops=(0.3, 0.6, 0.9), scaled=False, steps=steps, mixup=mixup
+        epochs=0,
+        base_lr=0.003,
+        batch_size=512,
+        nesterov=False,
+        drops=(0.3, 0.6, 0.9),
+        lr_scaling="none",
+        steps=steps,
+        mixup=mixup,
     )
 
 

@@ -23,6 +23,7 @@ from sslkit.evaluations.features import (
     labelled_features,
     labelled_images,
     require_finite,
+    require_one_encoder,
     require_same_classes,
 )
 from sslkit.evaluations.multi_labels import require_several
@@ -112,11 +113,12 @@ def of_features(train: Features, test: Features, evaluation: str) -> Target:
     """The target of two splits whose features are fit to be compared.
 
     Raises:
-        DataError: labels are missing or of another form, classes differ, or features are not finite.
+        DataError: labels are missing or of another form, classes or widths differ, or features are not finite.
     """
     if train.labels is None or train.labels.ndim == 1:
         return OneClassEach(labelled_features(train, test, evaluation))
     named = [(f"split {one.split!r}", one.labels) for one in (train, test)]
+    require_one_encoder(train, test, evaluation)
     require_same_classes(train, test, evaluation)
     target = SeveralClasses(*require_several(named, evaluation))
     for features in (train, test):

@@ -13,6 +13,7 @@ from sslkit.evaluations.neighbours import NONE, Neighbours
 
 Votes = Literal["exp", "inverse", "uniform"]
 _EPSILON = 1e-5  # solo-learn's
+_COLDEST = 1e-200  # below it the nearest alone decide, however cold, and no score divided by it overflows
 
 
 def formula(rule: Votes, metric: Metric) -> str:
@@ -45,7 +46,7 @@ def votes_of(
     scores = np.where(missing, 0, found.scores.astype(np.float64))
     classes = np.where(missing, num_classes, labels[found.rows])  # one more, which is dropped
     if rule == "exp":
-        return _log_sums(scores / temperature, classes, num_classes + 1)[:, :num_classes]
+        return _log_sums(scores / max(temperature, _COLDEST), classes, num_classes + 1)[:, :num_classes]
     weights = 1 / (nearness.distances(scores) + _EPSILON) if rule == "inverse" else np.ones_like(scores)
     sums = _sums(weights, classes, num_classes + 1)[:, :num_classes]
     return np.where(sums > 0, sums, -np.inf)
@@ -75,7 +76,7 @@ def _sums(
 def _log_sums(
     logits: Float64[np.ndarray, "b k"], classes: Int64[np.ndarray, "b k"], num_classes: int
 ) -> Float64[np.ndarray, "b c"]:
-    """`log sum exp(logit)` of each class, less the largest of the row: no temperature makes it overflow or vanish."""
+    """`log sum exp(logit)` of each class, less the largest of the row, so that no large logit makes it overflow or vanish."""
     logits = logits - logits.max(axis=1, keepdims=True)
     cells = _cells(classes, num_classes)
     largest = np.full(len(classes) * num_classes, -np.inf)

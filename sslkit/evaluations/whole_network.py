@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sslkit.errors import UserError
+from sslkit.errors import DataError, UserError
 from sslkit.evaluations import targets
 from sslkit.evaluations.classifier import Batch, ClassifierTraining
 from sslkit.evaluations.features import EvaluationImages
 from sslkit.evaluations.frozen import device_of
 from sslkit.evaluations.rules import Rule
 from sslkit.gradient import seed_noise
+
+
+def refuse_pixels(baselines: Sequence[str]) -> None:
+    """Raise DataError if raw pixels are among the baselines."""
+    if "pixels" in baselines:
+        raise DataError("raw pixels have no weights to learn; leave 'pixels' out of its baselines.")
 
 
 def fine_tuned(

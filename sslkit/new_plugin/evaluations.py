@@ -9,7 +9,7 @@ from sslkit.errors import DataError
 class Mine:
     """Give each test image the class whose mean training feature is nearest (nearest centroid, doi:10.1073/pnas.082099299)."""
 
-    protocol = "euclidean, class means"
+    law = "euclidean, class means"
 
     def check(self, train: Features, test: Features) -> None:
         """Called before any training, so that missing labels cost none."""

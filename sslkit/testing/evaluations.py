@@ -115,9 +115,9 @@ def _state(setting: _Setting) -> dict[str, Any]:
 
 
 def protocol_can_be_written_down(subject: Subject) -> None:
-    """What it says of itself, `protocol` and `settings(num_images)`, is words and JSON: they stand with each number."""
+    """What it says of itself, `law` and `settings(num_images)`, is words and JSON: they stand with each number."""
     evaluation = subject.make()
-    assert isinstance(getattr(evaluation, "protocol", ""), str), f"protocol is {evaluation.protocol!r}."
+    assert isinstance(getattr(evaluation, "law", ""), str), f"law is {evaluation.law!r}."
     settings = getattr(evaluation, "settings", None)
     if settings is not None:
         found = settings(_TRAIN)
@@ -137,7 +137,8 @@ def labels_are_looked_at_beforehand(subject: Subject) -> None:
             for one in _Setting(Path(folder)).features
         )
     with no_error(f"check refuses {_TRAIN} labelled images"):
-        check(train, test, **signatures.declared(check, {"validation": None, "seed": 0}))
+        offered = {"validation": None, "seed": 0, "channels": 3, "baselines": ()}
+        check(train, test, **signatures.declared(check, offered))
 
 
 CHECKS = (

@@ -20,6 +20,8 @@ from sslkit.datasets.joined import Joined
 from sslkit.datasets.shapes import Shapes
 from sslkit.errors import DataError
 from sslkit.evaluate import Evaluator
+from sslkit.evaluations.features import Features
+from sslkit.evaluations.linear_online import LinearOnline
 from sslkit.folder import RunFolder
 from sslkit.losses.nt_xent import NTXent
 from sslkit.methods.siamese import Siamese
@@ -179,6 +181,21 @@ def test_what_it_learns_from_can_not_judge_it(tmp_path):
     report = Lines(Console(file=io.StringIO()))
     with pytest.raises(DataError, match="'all' .75 images. and 'test' .15. share 15 images"):
         Evaluator(recipe, images, folder=tmp_path, report=report, poll=lambda: None)
+
+
+def test_classes_that_the_splits_lack_are_still_its_own():
+    """Splits without names of classes may have fewer than it learnt; the confusion matrix has them all."""
+    online = nn.Linear(4, 4)
+    with torch.no_grad():
+        online.weight.copy_(torch.eye(4))
+        online.bias.zero_()
+    h = np.eye(4, dtype=np.float32)[[0, 1, 3, 3]]
+    test = Features(h, np.array([0, 1, 0, 1]), None, "test")
+    found = dict(LinearOnline()(test, test, online))
+    assert found["linear_online_top1"] == 0.5
+    assert found["linear_online_confusion"].tolist() == [[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
+    with pytest.raises(DataError, match="linear_online: there is a label 4, and the classifier learnt 4 classes"):
+        LinearOnline()(test, Features(h, np.array([0, 1, 4, 1]), None, "test"), online)
 
 
 def method(num_views=2):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sslkit.errors import UserError
+from sslkit.errors import DataError, UserError
 from sslkit.evaluations.accuracy import Found, accuracies, guesses
 from sslkit.evaluations.features import Features, labelled_features
 
@@ -18,9 +18,6 @@ class LinearOnline:
     moved while it learnt. solo-learn's published numbers are of this kind, the paper's are not.
 
     Gives `linear_online_top1`, and for more than ten classes `linear_online_top5`.
-
-    Raises:
-        UserError: no classifier was trained, or the encoder is a baseline, which has none.
     """
 
     protocol = "stop-gradient classifier of the pretraining"
@@ -30,7 +27,12 @@ class LinearOnline:
         labelled_features(train, test, "linear_online")
 
     def __call__(self, train: Features, test: Features, online: nn.Module | None) -> Found:
-        """Accuracies on `test`; of `train` the labels alone are looked at."""
+        """Accuracies on `test`; of `train` the labels alone are looked at.
+
+        Raises:
+            DataError: labels are missing, or one of `test` is of no class that was learnt.
+            UserError: no classifier was trained, or the encoder is a baseline, which has none.
+        """
         if online is None:
             raise UserError(
                 "linear_online: no classifier learnt beside this encoder. Set train.online_probe = true; baselines have none."
@@ -39,4 +41,7 @@ class LinearOnline:
         device = next(online.parameters()).device
         with torch.no_grad():
             scores = online(torch.tensor(test.h).to(device)).cpu().numpy()
-        return accuracies(guesses(scores, labels.test), labels.test, prefix="linear_online", num_classes=labels.num_classes)
+        num_classes = scores.shape[1]  # what was learnt; the labels of these splits may stop before it
+        if (highest := int(labels.test.max())) >= num_classes:
+            raise DataError(f"linear_online: there is a label {highest}, and the classifier learnt {num_classes} classes.")
+        return accuracies(guesses(scores, labels.test), labels.test, prefix="linear_online", num_classes=num_classes)

@@ -14,7 +14,7 @@ from sslkit.errors import DataError, UserError
 from sslkit.evaluation_splits import EvaluationSplits
 from sslkit.evaluations.features import Features
 from sslkit.layer import at_layer
-from sslkit.leaks import refuse_leaks
+from sslkit.leaks import refuse_leaks, refuse_seen_in_pretraining
 from sslkit.online_check import check_online
 from sslkit.recipe import Recipe
 from sslkit.sections import Part
@@ -37,10 +37,9 @@ def check_splits(recipe: Recipe, images: Callable[[str], Images], splits: Evalua
     for number, part in enumerate(recipe.evaluate):
         try:
             _check(part, recipe, splits=splits, images=images)
-            if pretraining and build.loss_sees_labels(recipe):
+            if pretraining and build.loss_sees_labels(recipe) and _learns(part):
                 name = recipe.data.options["split"]
-                learnt = Split(build.training_images(recipe, images), name, view=splits.train(part).view)
-                refuse_leaks(learnt, None, splits.test(part))
+                refuse_seen_in_pretraining(build.training_images(recipe, images), name, splits.test(part))
         except DataError as error:
             raise DataError(f"evaluate.{number} ({part.name}): {error}") from error
 
@@ -68,8 +67,13 @@ def _check(part: Part, recipe: Recipe, *, splits: EvaluationSplits, images: Call
     if called is not None and signatures.declared(called, {"selection": None, "final": None}):
         for_selection(train, validation)
         for_last_training(train, validation, test)
-    if getattr(evaluation, "learns", True):
+    if _learns(part):
         refuse_leaks(splits.train(part), validation, test)
+
+
+def _learns(part: Part) -> bool:
+    """Whether an evaluation learns anything from `train`, so that it judges what was learnt."""
+    return bool(getattr(build.component(part), "learns", True))
 
 
 def _labels_of(split: Split) -> Features:

@@ -169,7 +169,8 @@ def test_other_classes_than_it_learns_show_before_any_training(tmp_path, split, 
     assert not (tmp_path / "run").exists()
 
 
-def test_what_it_learns_from_can_not_judge_it(tmp_path):
+@pytest.mark.parametrize(("test", "shared"), [("test", "15 of the 15"), ("all", "75 of the 75")])
+def test_what_it_learns_from_can_not_judge_it(tmp_path, test, shared):
     def images(name):
         return (
             Joined(*(Shapes(one, num_images=60, size=12) for one in ("train", "test")))
@@ -177,9 +178,9 @@ def test_what_it_learns_from_can_not_judge_it(tmp_path):
             else Shapes(name, num_images=60, size=12)
         )
 
-    recipe = Recipe.parse(ALONE.replace("[data]", '[data]\nsplit = "all"'))
+    recipe = Recipe.parse(ALONE.replace("[data]", '[data]\nsplit = "all"') + f'train = "{test}"\ntest = "{test}"\n')
     report = Lines(Console(file=io.StringIO()))
-    with pytest.raises(DataError, match="'all' .75 images. and 'test' .15. share 15 images"):
+    with pytest.raises(DataError, match=f"the pretraining on 'all' sees the labels of {shared} images of the split '{test}'"):
         Evaluator(recipe, images, folder=tmp_path, report=report, poll=lambda: None)
 
 

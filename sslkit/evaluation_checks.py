@@ -11,6 +11,7 @@ from sslkit import build, signatures
 from sslkit.datasets.images import Images
 from sslkit.embedding import Split
 from sslkit.errors import DataError, UserError
+from sslkit.evaluation_keys import check_keys
 from sslkit.evaluation_splits import EvaluationSplits
 from sslkit.evaluations.features import Features
 from sslkit.layer import at_layer
@@ -18,7 +19,7 @@ from sslkit.leaks import refuse_leaks, refuse_seen_in_pretraining
 from sslkit.online_check import check_online
 from sslkit.recipe import Recipe
 from sslkit.sections import Part
-from sslkit.selection import for_last_training, for_selection
+from sslkit.selection import for_last_training, for_selection, held_out_by
 
 
 def check_splits(recipe: Recipe, images: Callable[[str], Images], splits: EvaluationSplits, *, pretraining: bool) -> None:
@@ -57,6 +58,7 @@ def _check(part: Part, recipe: Recipe, *, splits: EvaluationSplits, images: Call
     seed = recipe.train.seed
     train, validation, test = splits.chosen(part, seed), splits.validation(part), splits.test(part)
     evaluation = build.component(part)
+    check_keys(part, evaluation)
     if "online" in signatures.declared(type(evaluation).__call__, {"online": None}):
         check_online(part, recipe, images=images, train=splits.train(part), test=test)
     check = getattr(evaluation, "check", None)
@@ -65,7 +67,7 @@ def _check(part: Part, recipe: Recipe, *, splits: EvaluationSplits, images: Call
         check(_labels_of(train), _labels_of(test), **signatures.declared(check, more))
     called = signatures.written(type(evaluation), "__call__")
     if called is not None and signatures.declared(called, {"selection": None, "final": None}):
-        for_selection(train, validation)
+        for_selection(train, validation, **held_out_by(evaluation))
         for_last_training(train, validation, test)
     if _learns(part):
         refuse_leaks(splits.train(part), validation, test)

@@ -9,7 +9,8 @@ value)` pairs, a value being a number, or an array that is kept in a file, and n
 protocol. Optional: `protocol`, a few words that belong to each number; `settings(num_images)`, a dict of what a recipe leaves
 open and a number depends on, which may declare `metric` too; and `check(train, test)`, called before training with features of
 width 0, so that missing labels cost no training; it may declare `validation` and `seed` too. `learns = False` on the class
-says that nothing is learnt from `train`, so that it may share images with `test`.
+says that nothing is learnt from `train`, so that it may share images with `test`; `seed_holds_out = True` that the seed does no
+more than hold validation images out. `validation_fraction` says which share of the training images is held out, by default 0.1.
 """
 
 import re

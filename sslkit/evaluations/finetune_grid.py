@@ -6,7 +6,7 @@ import contextlib
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Lt
 from torch import nn
 
 from sslkit.datasets.images import Metric
@@ -44,6 +44,8 @@ class FineTuneGrid:
         num_lrs: how many.
         weight_decays: lowest and highest, before they are divided by the learning rate.
         num_weight_decays: how many; 0 comes beside them.
+        validation_fraction: share of each class of `train` that is held out to choose the pair, by the seed, where the recipe
+            names no split for `validation`.
     """
 
     protocol = "the whole network learns; lr and decay chosen on validation"
@@ -57,14 +59,17 @@ class FineTuneGrid:
         num_lrs: Annotated[int, Gt(0)] = 7,
         weight_decays: Bounds = (1e-6, 1e-3),
         num_weight_decays: Annotated[int, Ge(0)] = 7,
+        validation_fraction: Annotated[float, Gt(0), Lt(1)] = 0.1,
     ) -> None:
+        self.validation_fraction = validation_fraction
         self.rule = Rule(epochs=0, base_lr=0.0, batch_size=batch_size, steps=steps, scaled=False)
         self.lrs: list[float] = np.geomspace(*lrs, num_lrs).tolist()
         self.weight_decays: list[float] = [0.0, *np.geomspace(*weight_decays, num_weight_decays).tolist()]
 
     def settings(self, num_images: int, metric: Metric = "top1") -> dict[str, Any]:  # noqa: ARG002 - the same for any number
         """What stands beside a number."""
-        return {"chosen_by": metric}
+        chosen = ("epochs", "steps", "batch_size", "base_lr", "weight_decay")  # parameters, or found by the grid
+        return {**{key: value for key, value in self.rule.settings.items() if key not in chosen}, "chosen_by": metric}
 
     def check(self, train: Features, test: Features, validation: Features | None = None) -> None:
         """See that the splits have labels by which to learn, to choose and to test; features may still be of width 0."""

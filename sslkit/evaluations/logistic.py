@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -63,6 +63,7 @@ class LogisticProbe:
         UserError: `l2` is not (low, high).
     """
 
+    seed_holds_out: ClassVar[bool] = True
     protocol = "l2 chosen on validation, L-BFGS on mean loss + l2/2 W^2"
 
     def __init__(

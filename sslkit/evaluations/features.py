@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
+from sslkit.draws import Draws
 from sslkit.errors import DataError, listed
 from sslkit.evaluations.blocks import blocks
 
@@ -54,7 +55,8 @@ class Features:
 class EvaluationImages(Protocol):
     """The images of the two splits, for an evaluation that runs the encoder itself; the framework supplies it.
 
-    Batches are float32 `(n, c, h, w)` in [0, 1].
+    Batches are float32 `(n, c, h, w)` as the network takes them: in [0, 1], unless the evaluation view ends with an operation
+    such as `normalize`.
     """
 
     @property
@@ -68,6 +70,16 @@ class EvaluationImages(Protocol):
     @property
     def classes(self) -> tuple[str, ...] | None:
         """The name of each class, or None where the dataset names none."""
+
+    @property
+    def before_last(self) -> EvaluationImages:
+        """The same images without such an operation at the end: in [0, 1], whatever the view."""
+
+    def last(self, images: Float32[np.ndarray, "n h w c"], at: Draws) -> Float32[np.ndarray, "n h w c"]:
+        """What such an operation makes of images of `before_last`; the images as they are where there is none.
+
+        `at` gives its draws, should it be random.
+        """
 
     @property
     def size(self) -> int:

@@ -75,7 +75,8 @@ class Evaluator:
             folder / "features", data=which_images(recipe.data), view=sections, device=self.device, report=report
         )
         self.splits = EvaluationSplits(recipe, images, poll=poll)
-        check_splits(recipe, images, self.splits, pretraining=self.digest.startswith(recipe.digest()))
+        ours = self.digest.startswith(recipe.digest())
+        check_splits(recipe, images, self.splits, pretraining=ours, say=report.say)
 
     def due(self, epoch: int) -> list[Part]:
         """The evaluations that a recipe wants after an epoch, the last one apart."""

@@ -20,9 +20,17 @@ from sslkit.online_check import check_online
 from sslkit.recipe import Recipe
 from sslkit.sections import Part
 from sslkit.selection import for_last_training, for_selection, held_out_by
+from sslkit.unlearnt import unlearnt_classes
 
 
-def check_splits(recipe: Recipe, images: Callable[[str], Images], splits: EvaluationSplits, *, pretraining: bool) -> None:
+def check_splits(
+    recipe: Recipe,
+    images: Callable[[str], Images],
+    splits: EvaluationSplits,
+    *,
+    pretraining: bool,
+    say: Callable[[str], None],
+) -> None:
     """Let each evaluation look at the labels, as features of width 0.
 
     Args:
@@ -30,6 +38,7 @@ def check_splits(recipe: Recipe, images: Callable[[str], Images], splits: Evalua
         images: split name -> images.
         splits: what the sections name, opened.
         pretraining: whether these images are those of the pretraining too.
+        say: told of what makes a number worse than it looks, once.
 
     Raises:
         DataError: labels that an evaluation needs are missing, images are too few, or two splits share some and must not; the
@@ -43,6 +52,10 @@ def check_splits(recipe: Recipe, images: Callable[[str], Images], splits: Evalua
                 refuse_seen_in_pretraining(build.training_images(recipe, images), name, splits.test(part))
         except DataError as error:
             raise DataError(f"evaluate.{number} ({part.name}): {error}") from error
+    learning = [part for part in recipe.evaluate if _learns(part)]
+    said = [unlearnt_classes(splits.train(part), splits.validation(part), splits.test(part)) for part in learning]
+    for sentence in dict.fromkeys(one for one in said if one is not None):
+        say(sentence)
 
 
 def check_layers(recipe: Recipe, head: nn.Module) -> None:

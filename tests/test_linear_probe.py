@@ -18,6 +18,7 @@ from sslkit.evaluations import registry
 from sslkit.evaluations.accuracy import unlearnt_last
 from sslkit.evaluations.classifier import ClassifierTraining
 from sslkit.evaluations.features import EvaluationImages, Features
+from sslkit.evaluations.knn import KNN
 from sslkit.evaluations.linear import LinearProbe
 from sslkit.evaluations.linear_cached import LinearProbeCached, _embedded
 from sslkit.evaluations.rules import LINEAR, Rule
@@ -150,6 +151,19 @@ def test_unlearnt_classes_stand_last_of_all(scale):
     assert found.argmin(axis=1).tolist() == [0, 0]
     np.testing.assert_array_equal(found[:, 1:], scores[:, 1:])
     assert unlearnt_last(scores, np.full(3, True)) is scores
+
+
+def test_one_class_is_no_question():
+    train, images = clusters(0, 30), FakeImages()
+    images.train_labels = np.ones_like(images.train_labels)
+    one = features(train.h, np.full(30, 2))
+    for evaluation, name in ((KNN(k=1), "knn"), (LinearProbeCached(), "linear_cached")):
+        with pytest.raises(
+            DataError, match=f"all images of the split 'train' are of one class, and '{name}' needs two or more"
+        ):
+            evaluation.check(one, train)
+    with pytest.raises(DataError, match="all images of the training split are of one class, and 'linear' needs two or more"):
+        LinearProbe()(convolutional(), images)
 
 
 def test_missing_labels_and_wrong_features():

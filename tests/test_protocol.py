@@ -9,6 +9,7 @@ from small import TEXT
 from torch import nn
 
 from sslkit import build
+from sslkit.datasets.shapes import Shapes
 from sslkit.errors import DataError
 from sslkit.evaluate import Evaluator
 from sslkit.progress import Lines
@@ -93,6 +94,27 @@ def test_what_an_evaluation_would_pass_over_is_refused(tmp_path, section, messag
 )
 def test_what_is_used_is_let_through(tmp_path, section):
     evaluator(tmp_path, section)
+
+
+class Lacking(Shapes):
+    """Without images of two classes to learn from."""
+
+    def __init__(self, split):
+        super().__init__(split, num_images=60, size=12)
+        if split == "train":
+            self.labels = self.labels % 8
+
+
+def test_classes_that_nothing_is_learnt_of_are_said_once(tmp_path):
+    said = io.StringIO()
+    sections = '[[evaluate]]\nname = "knn"\nk = 1\n[[evaluate]]\nname = "linear"\n[[evaluate]]\nname = "health"\n'
+    recipe = Recipe.parse(TEXT[: TEXT.index("[[evaluate]]")] + sections)
+    Evaluator(recipe, Lacking, folder=tmp_path, report=Lines(Console(file=said, width=200)), poll=lambda: None)
+    number = int((Lacking("test").labels >= 8).sum())
+    assert said.getvalue().split("\n")[:-1] == [
+        f"evaluate: no image of 'train' is of {', '.join(sorted(Lacking('test').classes[8:]))}, and {number} of the 15 images of "
+        f"'test' are: for what learns its classes from there they are errors."
+    ]
 
 
 def test_what_came_of_a_section_stands_there_not_what_was_asked():

@@ -150,25 +150,26 @@ def labelled_features(train: Features, test: Features, evaluation: str) -> Label
     """The labels of two splits whose features are fit to be compared.
 
     Raises:
-        DataError: a split is empty, has no labels, or features that are not finite; or the splits' classes differ.
+        DataError: a split is empty, has no labels, or features that are not finite; the splits' classes differ; or all training
+            images are of one class, which any image is then found to be of.
     """
     assert train.h.shape[1] == test.h.shape[1], "both splits come from one encoder"
     pair = require_labels(train, evaluation), require_labels(test, evaluation)
     require_same_classes(train, test, evaluation)
     for features in (train, test):
         require_finite(features, evaluation)
-    return _pair(*pair, train.classes or test.classes, evaluation)
+    return _pair(*pair, train.classes or test.classes, evaluation, split=f"split {train.split!r}")
 
 
 def labelled_images(images: EvaluationImages, evaluation: str) -> LabelledPair:
     """The labels of the two splits of `images`.
 
     Raises:
-        DataError: a split is empty or has no labels.
+        DataError: a split is empty or has no labels, or all training images are of one class.
     """
     train = _require(images.train_labels, "training split", evaluation)
     test = _require(images.test_labels, "test split", evaluation)
-    return _pair(train, test, images.classes, evaluation)
+    return _pair(train, test, images.classes, evaluation, split="training split")
 
 
 def _require(labels: Labels | MultiLabels | None, split: str, evaluation: str) -> Labels:
@@ -193,9 +194,16 @@ def _require(labels: Labels | MultiLabels | None, split: str, evaluation: str) -
 
 
 def _pair(
-    train: Int64[np.ndarray, " n"], test: Int64[np.ndarray, " m"], classes: Sequence[str] | None, evaluation: str
+    train: Int64[np.ndarray, " n"],
+    test: Int64[np.ndarray, " m"],
+    classes: Sequence[str] | None,
+    evaluation: str,
+    *,
+    split: str,
 ) -> LabelledPair:
     """A class that only the test split has counts as a class; nothing can learn it, so its images are errors."""
+    if (train == train[0]).all():
+        raise DataError(f"evaluate: all images of the {split} are of one class, and {evaluation!r} needs two or more.")
     highest = int(max(train.max(), test.max()))
     if classes is not None and highest >= len(classes):
         raise DataError(

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from sslkit import checkpoint
-from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.accuracy import Found, Setting
 
 Result = dict[str, Any]
 
@@ -27,27 +27,28 @@ def merged(before: Sequence[Result], new: Sequence[Result]) -> list[Result]:
 
 
 def records(repeats: Sequence[Found], *, encoder: str, epoch: int, protocol: Mapping[str, Any]) -> list[Result]:
-    """One record a number; the mean where an evaluation was repeated, with the standard deviation and each value beside it."""
+    """One record a number; the mean where an evaluation was repeated, with the standard deviation and each value beside it.
+
+    Of settings that were chosen it is the geometric mean, 0 if one of them is, without a deviation.
+    """
     values: dict[str, list[float]] = {}
     for found in repeats:
         for name, value in found:
             if not isinstance(value, np.ndarray):
-                values.setdefault(name, []).append(float(value))
+                values.setdefault(name, []).append(value)
     return [
-        {
-            "encoder": encoder,
-            "name": name,
-            "value": statistics.fmean(each),
-            **_spread(each),
-            "epoch": epoch,
-            "protocol": protocol,
-        }
+        {"encoder": encoder, "name": name, **_summary(each), "epoch": epoch, "protocol": protocol}
         for name, each in values.items()
     ]
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    return {"spread": statistics.stdev(values), "values": list(values)} if len(values) > 1 else {}
+def _summary(values: Sequence[float]) -> dict[str, Any]:
+    numbers = [float(value) for value in values]
+    if len(numbers) == 1:
+        return {"value": numbers[0]}
+    if all(isinstance(value, Setting) for value in values):
+        return {"value": statistics.geometric_mean(numbers) if min(numbers) > 0 else 0.0, "values": numbers}
+    return {"value": statistics.fmean(numbers), "spread": statistics.stdev(numbers), "values": numbers}
 
 
 def keep_arrays(

@@ -8,10 +8,11 @@ from rich.console import Console
 from small import TEXT
 from torch import nn
 
-from sslkit import build
+from sslkit import build, results
 from sslkit.datasets.shapes import Shapes
 from sslkit.errors import DataError
 from sslkit.evaluate import Evaluator
+from sslkit.evaluations.accuracy import Setting
 from sslkit.progress import Lines
 from sslkit.protocol import protocol
 from sslkit.recipe import Recipe
@@ -115,6 +116,28 @@ def test_classes_that_nothing_is_learnt_of_are_said_once(tmp_path):
         f"evaluate: no image of 'train' is of {', '.join(sorted(Lacking('test').classes[8:]))}, and {number} of the 15 images of "
         f"'test' are: for what learns its classes from there they are errors."
     ]
+
+
+def test_the_mean_of_settings_is_geometric():
+    """They come from a grid in equal ratios: of 1e-6 and 1e4 the arithmetic mean is almost the larger one."""
+    repeats = [
+        [("l2", Setting(l2)), ("decay", Setting(decay)), ("top1", top1)] for l2, decay, top1 in ((1e-6, 0, 0.4), (1e4, 1, 0.6))
+    ]
+    l2, decay, top1 = results.records(repeats, encoder="trained", epoch=1, protocol={})
+    assert l2["value"] == pytest.approx(1e-1)
+    assert "spread" not in l2
+    assert l2["values"] == [1e-6, 1e4]
+    assert decay["value"] == 0
+    assert (top1["value"], top1["spread"]) == (pytest.approx(0.5), pytest.approx(0.02**0.5))
+    [one] = results.records(repeats[:1], encoder="trained", epoch=1, protocol={})[:1]
+    assert (one["value"], type(one["value"])) == (1e-6, float)
+
+
+def test_chosen_settings_are_marked(tmp_path):
+    one = evaluator(tmp_path, LOGISTIC + "repeats = 2")
+    found = {record["name"]: record for record in one.trained(nn.Flatten(), nn.Identity(), epoch=1, parts=one.recipe.evaluate)}
+    assert "spread" not in found["logistic_l2"]
+    assert "spread" in found["logistic_top1"]
 
 
 def test_what_came_of_a_section_stands_there_not_what_was_asked():

@@ -10,6 +10,11 @@ from jaxtyping import Bool, Float, Int64
 
 Found = list[tuple[str, "float | np.ndarray"]]  # what an evaluation gives: numbers, and arrays that are kept beside them
 
+
+class Setting(float):
+    """A number that was chosen, not measured, from a grid in equal ratios, such as an l2: several have a geometric mean."""
+
+
 TOP5_ABOVE = 10  # with fewer classes five guesses say little
 _CONFUSION_UP_TO = 1000  # classes: eight megabytes
 

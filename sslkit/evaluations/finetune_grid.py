@@ -12,7 +12,7 @@ from torch import nn
 from sslkit.datasets.images import Metric
 from sslkit.errors import NonFiniteError
 from sslkit.evaluations import targets
-from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.accuracy import Found, Setting
 from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.held_out import check_validation
 from sslkit.evaluations.rules import Rule
@@ -103,8 +103,8 @@ class FineTuneGrid:
         lr, decay = self.lrs[i], self.weight_decays[j]
         return [
             *self._trained(encoder, final, lr, decay, seed=seed).found("finetune_grid"),
-            ("finetune_grid_lr", lr),
-            ("finetune_grid_weight_decay", decay / lr),
+            ("finetune_grid_lr", Setting(lr)),
+            ("finetune_grid_weight_decay", Setting(decay / lr)),
             (f"finetune_grid_validation_{chosen_by}", float(np.nanmax(validation))),
             ("finetune_grid_validation", validation),
         ]

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 
 from sslkit.datasets.images import Metric
 from sslkit.errors import UserError
-from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.accuracy import Found, Setting
 from sslkit.evaluations.features import Features
 from sslkit.evaluations.held_out import Parts, held_out, rows_to_hold_out, validated
 from sslkit.evaluations.l2_path import L2Path, Linear
@@ -107,7 +107,7 @@ class LogisticProbe:
         [final] = self._path(kind, parts.together).fits([chosen.l2], start=chosen.classifier)
         return [
             *kind.found(final.scores(test.h), test),
-            ("logistic_l2", chosen.l2),
+            ("logistic_l2", Setting(chosen.l2)),
             ("logistic_l2_at_end", float(chosen.l2 in (self.l2s[0], self.l2s[-1]))),
             (f"logistic_validation_{kind.metric}", float(chosen.values.max())),
             ("logistic_gap", final.gap),

@@ -15,6 +15,7 @@ from sslkit.augmentations.horizontal_flip import HorizontalFlip
 from sslkit.augmentations.random_resized_crop import RandomResizedCrop
 from sslkit.datasets.images import Images
 from sslkit.datasets.subset import Subset
+from sslkit.draws import Draws
 from sslkit.evaluations.features import Features
 from sslkit.evaluations.frozen import require_frozen
 from sslkit.features_file import read_features, write_features
@@ -44,12 +45,19 @@ class Split:
         self.poll = poll  # called at every batch; it stops the work by raising
         self.progress = progress  # called with the number of images in each batch that is learnt
 
-    def of(self, images: Images, *, seed: int | None = None, progress: Callable[[int], None] | None = None) -> Split:
-        """Other images, seen in the same way; seed and progress are its own unless others are given."""
+    def of(
+        self,
+        images: Images,
+        *,
+        view: View | None = None,
+        seed: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Split:
+        """Other images, seen in the same way; view, seed and progress are its own unless others are given."""
         return Split(
             images,
             self.name,
-            view=self.view,
+            view=view or self.view,
             seed=self.seed if seed is None else seed,
             workers=self.workers,
             poll=self.poll,
@@ -106,6 +114,17 @@ class Pair:
         self.test = test
         self.classes = train.images.classes
         self.size = train.view.size
+
+    @property
+    def before_last(self) -> Pair:
+        """The same images in [0, 1], without what the view does last."""
+        return Pair(*(split.of(split.images, view=split.view.before_last) for split in (self.train, self.test)))
+
+    def last(self, images: Float32[np.ndarray, "n s s c"], at: Draws) -> Float32[np.ndarray, "n s s c"]:
+        """What the view does last."""
+        for operation in self.test.view.last:
+            images = operation(images, at)
+        return images
 
     @property
     def train_labels(self) -> Int64[np.ndarray, "n *c"] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from sslkit import build, machine, results, signatures
 from sslkit.datasets.images import Images, metric_of
 from sslkit.embedding import Pair, Split
 from sslkit.evaluation_checks import check_splits
+from sslkit.evaluation_place import layer_of, place_of
 from sslkit.evaluation_splits import EvaluationSplits
 from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.features import Features
@@ -24,7 +24,7 @@ from sslkit.protocol import images_learnt, protocol, which_images
 from sslkit.recipe import Recipe
 from sslkit.results import Result
 from sslkit.sections import Part
-from sslkit.selection import for_last_training, for_selection
+from sslkit.selection import for_last_training, for_selection, held_out_by, num_validation
 
 BASELINES = ("pixels", "untrained")
 
@@ -75,7 +75,8 @@ class Evaluator:
             folder / "features", data=which_images(recipe.data), view=sections, device=self.device, report=report
         )
         self.splits = EvaluationSplits(recipe, images, poll=poll)
-        check_splits(recipe, images, self.splits, pretraining=self.digest.startswith(recipe.digest()))
+        ours = self.digest.startswith(recipe.digest())
+        check_splits(recipe, images, self.splits, pretraining=ours, say=report.say)
 
     def due(self, epoch: int) -> list[Part]:
         """The evaluations that a recipe wants after an epoch, the last one apart."""
@@ -108,34 +109,31 @@ class Evaluator:
             network.to(self.device).eval()
         records = []
         for part in parts:
-            layer = _layer(part, who)
+            layer = layer_of(part, who)
             network = at_layer(networks.encoder, networks.head, layer).eval()
             first = self.recipe.train.seed
             repeats = [
                 self._found(part, seed, who=who, network=network, networks=networks, layer=layer)
                 for seed in range(first, first + part.options["repeats"])
             ]
-            num_train, test = len(self.splits.chosen(part, first).images), self.splits.test(part).images
-            facts: dict[str, Any] = {"num_train": num_train, "num_test": len(test), "metric": metric_of(test)}
-            stated = protocol(self.recipe, part, digest=self.digest, layer=layer, **facts)
-            about: dict[str, Any] = {"encoder": who, "epoch": epoch, "protocol": stated}
-            results.keep_arrays(self.folder, repeats[0], labels=test.labels, **about)
+            about: dict[str, Any] = {"encoder": who, "epoch": epoch, "protocol": self._protocol(part, layer)}
+            results.keep_arrays(self.folder, repeats[0], labels=self.splits.test(part).images.labels, **about)
             records += results.records(repeats, **about)
         return records
 
-    def _place(self, part: Part, who: str, layer: str) -> Path:
-        """Where pictures go: of h of the trained encoder into the folder itself, of others into one of their own below it.
-
-        A second evaluation of one name draws into a folder such as `neighbours_picture-2`.
-        """
-        before = takewhile(lambda one: one is not part, self.recipe.evaluate)
-        asked = (one for one in before if who == "trained" or who in one.options["baselines"])
-        number = 1 + sum((one.name, _layer(one, who)) == (part.name, layer) for one in asked)
-        words = [
-            *(word for word in (who, layer) if word not in ("trained", "h")),
-            *([f"{part.name}-{number}"] if number > 1 else []),
-        ]
-        return self.folder.joinpath(*words)
+    def _protocol(self, part: Part, layer: str) -> dict[str, Any]:
+        """What stands beside the numbers of an evaluation."""
+        chosen, test = self.splits.chosen(part, self.recipe.train.seed), self.splits.test(part).images
+        return protocol(
+            self.recipe,
+            part,
+            digest=self.digest,
+            layer=layer,
+            num_train=len(chosen.images),
+            num_validation=num_validation(build.component(part), chosen, self.splits.validation(part)),
+            num_test=len(test),
+            metric=metric_of(test),
+        )
 
     def _found(self, part: Part, seed: int, *, who: str, network: nn.Module, networks: Networks, layer: str) -> Found:
         """What an evaluation finds; what it asks for is made only then."""
@@ -158,9 +156,9 @@ class Evaluator:
                 "head": lambda: networks.head,
                 "online": lambda: networks.online if layer == "h" else None,
                 "images": lambda: Pair(chosen, test),
-                "selection": lambda: for_selection(chosen, validation),
+                "selection": lambda: for_selection(chosen, validation, **held_out_by(evaluation)),
                 "final": lambda: for_last_training(chosen, validation, test),
-                "folder": lambda: self._place(part, who, layer),
+                "folder": lambda: place_of(part, self.recipe.evaluate, who=who, folder=self.folder),
                 "metric": lambda: metric_of(test.images),
                 "seed": lambda: seed,
             }
@@ -172,8 +170,3 @@ class Evaluator:
         num_train = len(self.splits.chosen(part, seed).images)
         with self.report.work(f"{who}: {part.name}", images_learnt(evaluation, num_train)) as advance:
             return found(advance)
-
-
-def _layer(part: Part, who: str) -> str:
-    """What is evaluated; of raw pixels there is one layer only."""
-    return "h" if who == "pixels" else str(part.options["layer"])

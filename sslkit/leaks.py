@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sslkit.datasets.images import Images
 from sslkit.datasets.origins import num_shared
 from sslkit.embedding import Split
 from sslkit.errors import DataError
@@ -26,3 +27,20 @@ def refuse_leaks(train: Split, validation: Split | None, test: Split) -> None:
                 f"the splits {learnt.name!r} ({len(learnt.images)} images) and {judged.name!r} ({len(judged.images)}) share "
                 f"{number} images; what was learnt from the one can't be judged on the other. Name splits that share none."
             )
+
+
+def refuse_seen_in_pretraining(images: Images, name: str, test: Split) -> None:
+    """Raise DataError if a split that judges holds images whose labels the pretraining sees, under the same name too.
+
+    No protocol says on which images a run was pretrained, so nothing beside the number would tell.
+
+    Args:
+        images: those of the pretraining.
+        name: of the split that they are from.
+        test: what is judged.
+    """
+    if number := len(images) if name == test.name else num_shared(images, test.images):
+        raise DataError(
+            f"the pretraining on {name!r} sees the labels of {number} of the {len(test.images)} images of the split "
+            f"{test.name!r}, so it can't be judged on it. Name another one with 'test'."
+        )

@@ -8,7 +8,7 @@ from sslkit import build
 from sslkit.datasets.images import Images
 from sslkit.embedding import Split
 from sslkit.errors import DataError
-from sslkit.leaks import refuse_leaks
+from sslkit.leaks import refuse_seen_in_pretraining
 from sslkit.recipe import Recipe
 from sslkit.sections import Part
 
@@ -41,7 +41,7 @@ def check_online(part: Part, recipe: Recipe, *, images: Callable[[str], Images],
                 f"{_shown(learnt.classes)}, and the split {split.name!r} has {theirs}{_shown(split.images.classes)}. "
                 f"Evaluate it on splits with the same classes."
             )
-    refuse_leaks(Split(learnt, name, view=train.view), None, test)
+    refuse_seen_in_pretraining(learnt, name, test)
 
 
 def require_classes(images: Images, split: str) -> int:

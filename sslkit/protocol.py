@@ -11,7 +11,15 @@ from sslkit.sections import Part
 
 
 def protocol(
-    recipe: Recipe, part: Part, *, digest: str, layer: str, num_train: int, num_test: int, metric: Metric
+    recipe: Recipe,
+    part: Part,
+    *,
+    digest: str,
+    layer: str,
+    num_train: int,
+    num_validation: int | None,
+    num_test: int,
+    metric: Metric,
 ) -> dict[str, Any]:
     """The protocol of an evaluation.
 
@@ -21,6 +29,7 @@ def protocol(
         digest: of the recipe that was trained.
         layer: which output of the network is evaluated, such as `h`.
         num_train: training images, after `labels_per_class` or `labels_fraction`.
+        num_validation: images on which settings are chosen, and which are learnt too in the end; None if nothing is chosen.
         num_test: test images.
         metric: by which classifiers of these images are judged.
     """
@@ -30,13 +39,16 @@ def protocol(
         section.pop(key, None)
     if section.get("repeats") == 1:
         del section["repeats"]
+    if "validation" in section:
+        section.pop("validation_fraction", None)  # nothing is held out
     return {
         "evaluation": section.pop("name"),
         "law": getattr(evaluation, "law", ""),
         "features": layer,
-        **_settings(evaluation, num_train, metric=metric),
         **section,
+        **_settings(evaluation, num_train, metric=metric),  # what came of the section, an index with fewer lists for instance
         "train_images": num_train,
+        **({} if num_validation is None else {"validation_images": num_validation}),
         "test_images": num_test,
         "view": [one.to_dict() for one in recipe.evaluation_augmentations],
         "seed": recipe.train.seed,

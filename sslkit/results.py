@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from sslkit import checkpoint
-from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.accuracy import Found, Setting
 
 Result = dict[str, Any]
 
@@ -31,20 +31,20 @@ def merged(before: Sequence[Result], new: Sequence[Result]) -> list[Result]:
 def records(repeats: Sequence[Found], *, encoder: str, epoch: int, protocol: Mapping[str, Any]) -> list[Result]:
     """One record a number; the mean where an evaluation was repeated, with the standard deviation and each value beside it.
 
-    A number is marked `predicted` if what was said of each image is kept too.
+    Of settings that were chosen it is the geometric mean, 0 if one of them is, without a deviation. A number is marked
+    `predicted` if what was said of each image is kept too.
     """
     values: dict[str, list[float]] = {}
     kept = {name for name, value in repeats[0] if isinstance(value, np.ndarray)}
     for found in repeats:
         for name, value in found:
             if not isinstance(value, np.ndarray):
-                values.setdefault(name, []).append(float(value))
+                values.setdefault(name, []).append(value)
     return [
         {
             "encoder": encoder,
             "name": name,
-            "value": statistics.fmean(each),
-            **_spread(each),
+            **_summary(each),
             **({"predicted": True} if predictions_of(name) in kept else {}),
             "epoch": epoch,
             "protocol": protocol,
@@ -58,8 +58,13 @@ def predictions_of(name: str) -> str | None:
     return f"{name.removesuffix(_TOP1)}_predicted" if name.endswith(_TOP1) else None
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    return {"spread": statistics.stdev(values), "values": list(values)} if len(values) > 1 else {}
+def _summary(values: Sequence[float]) -> dict[str, Any]:
+    numbers = [float(value) for value in values]
+    if len(numbers) == 1:
+        return {"value": numbers[0]}
+    if all(isinstance(value, Setting) for value in values):
+        return {"value": statistics.geometric_mean(numbers) if min(numbers) > 0 else 0.0, "values": numbers}
+    return {"value": statistics.fmean(numbers), "spread": statistics.stdev(numbers), "values": numbers}
 
 
 def keep_arrays(

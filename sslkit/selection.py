@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from sslkit import signatures
 from sslkit.datasets.joined import Joined
 from sslkit.datasets.subset import Subset, balanced, share
 from sslkit.embedding import Pair, Split
 from sslkit.errors import DataError
 from sslkit.evaluations.held_out import rows_to_hold_out
-
-HELD_OUT = 0.1  # of the training images, where there is no validation split
 
 
 def labelled_rows(train: Split, *, labels_per_class: int | None, labels_fraction: float | None, seed: int) -> np.ndarray | None:
@@ -28,20 +29,37 @@ def labelled_rows(train: Split, *, labels_per_class: int | None, labels_fraction
     return balanced(labels, labels_per_class, seed=seed, split=train.name)
 
 
-def for_selection(train: Split, validation: Split | None) -> Pair:
-    """Training and validation images; without a validation split a tenth of each class of the training images validates.
+def for_selection(train: Split, validation: Split | None, *, fraction: float = 0.1) -> Pair:
+    """Training and validation images; without a validation split a fraction of each class of the training images validates.
 
-    A class of one image keeps it in training. Of images that may be of several classes a tenth of all validates.
+    A class of one image keeps it in training. Of images that may be of several classes that fraction of all validates.
     """
     if validation is not None:
         return Pair(train, validation)
     if train.images.labels is None:
         raise DataError(f"the images of {train.name!r} have no labels, and settings are chosen by them.")
-    held_out = rows_to_hold_out(train.images.labels, HELD_OUT, seed=train.seed)
+    held_out = rows_to_hold_out(train.images.labels, fraction, seed=train.seed)
     rest = np.setdiff1d(np.arange(len(train.images)), held_out)
     if len(held_out) == 0:
         raise DataError(f"the split {train.name!r} has too few images for validation; name a split with `validation`.")
     return Pair(train.of(Subset(train.images, rest)), train.of(Subset(train.images, held_out)))
+
+
+def held_out_by(evaluation: Any) -> dict[str, float]:
+    """The fraction of the training images that an evaluation wants held out, if it says so."""
+    fraction = getattr(evaluation, "validation_fraction", None)
+    return {} if fraction is None else {"fraction": fraction}
+
+
+def num_validation(evaluation: Any, train: Split, validation: Split | None) -> int | None:
+    """On how many images an evaluation chooses settings; None if it chooses none, or does not say on how many."""
+    called = signatures.written(type(evaluation), "__call__")
+    assert called is not None
+    declared = signatures.declared(called, dict.fromkeys(("validation", "selection", "final")))
+    if validation is not None:
+        return len(validation.images) if declared else None
+    held_out = held_out_by(evaluation)
+    return len(for_selection(train, None, **held_out).test.images) if held_out or "selection" in declared else None
 
 
 def for_last_training(train: Split, validation: Split | None, test: Split) -> Pair:

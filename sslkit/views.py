@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from sslkit import signatures
-from sslkit.augmentations import is_crop
-from sslkit.augmentations.composition import addressed
+from sslkit.augmentations import is_crop, is_last
+from sslkit.augmentations.composition import Operation, addressed
 from sslkit.datasets.images import Images
 from sslkit.draws import Draws
 from sslkit.errors import ContractError
@@ -40,6 +40,17 @@ class View:
         self.crop, *self.operations = listed
         self.size: int = self.crop.apply.size
         self._writes_into = "out" in signatures.declared(type(self.crop.apply).__call__, {"out": None})
+
+    @property
+    def before_last(self) -> View:
+        """The view without `last`: its images are in [0, 1]."""
+        kept = [one for one in (self.crop, *self.operations) if one not in self.last]
+        return View([(one.address.partition("#")[0], one.apply, one.p) for one in kept])
+
+    @property
+    def last(self) -> list[Operation]:
+        """The operation that must stand last, since what it gives leaves [0, 1]; none, as a rule."""
+        return [one for one in self.operations if is_last(type(one.apply))]
 
     def boxes(self, sizes: Int64[np.ndarray, "n 2"], at: Draws) -> Int64[np.ndarray, "n 4"]:
         """The crop's boxes (top, left, height, width), in pixels of images of these sizes."""

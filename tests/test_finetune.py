@@ -22,6 +22,7 @@ from sslkit.evaluations.finetune import FineTune
 from sslkit.evaluations.finetune_grid import FineTuneGrid
 from sslkit.evaluations.rules import Rule, bit_hyperrule
 from sslkit.evaluations.targets import Guessed
+from sslkit.evaluations.whole_network import fine_tuned
 from sslkit.selection import for_last_training, for_selection
 from sslkit.views import View
 
@@ -105,7 +106,7 @@ def test_mixup_mixes_images_and_labels_in_equal_shares():
     shares = []
     for step in range(400):
         network = Kept()
-        loss = training._loss(network, x, labels, step=step, loss=nn.functional.cross_entropy)
+        loss = training._loss(network, x, labels, step=step, seed=0, loss=nn.functional.cross_entropy)
         share = network.mixed[0, 0].item()
         shares.append(share)
         log_p = torch.log_softmax(5 * network.mixed, dim=1)
@@ -113,6 +114,22 @@ def test_mixup_mixes_images_and_labels_in_equal_shares():
         assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert np.mean(shares) == pytest.approx(0.5, abs=0.07)
     assert np.mean(np.minimum(shares, np.subtract(1, shares)) < 0.01) > 0.5, "Beta(0.1, 0.1) has its mass at both ends"
+
+
+def test_each_seed_has_mixtures_of_its_own():
+    """No order and no crop depends on the seed here."""
+
+    def weights(seed):
+        encoder, images = nn.Sequential(nn.Flatten(), nn.Linear(48, 4, bias=False)), FakeImages()
+        nn.init.ones_(encoder[1].weight)
+        kept = []
+        fit = ClassifierTraining.fit
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ClassifierTraining, "fit", lambda *args, **more: kept.append(fit(*args, **more)) or kept[-1])
+            fine_tuned(encoder.eval(), images, rule=Rule(epochs=2, base_lr=0.1, mixup=0.5), evaluation="finetune", seed=seed)
+        return kept[0].linear.bias.tolist()
+
+    assert weights(0) == weights(0) != weights(1)
 
 
 def test_pixels_have_nothing_to_learn():
@@ -165,7 +182,7 @@ class TestGrid:
             assert found["finetune_grid_lr"] == pytest.approx(lr)
             assert found[f"finetune_grid_validation_{metric}"] == pytest.approx(value)
             assert found["finetune_grid_lr_at_end"] == (metric == "top1")
-            assert grid.settings(6, metric) == {"chosen_by": metric}
+            assert grid.settings(6, metric)["chosen_by"] == metric
 
     @pytest.mark.parametrize("name", ["lrs", "weight_decays"])
     def test_bounds_the_wrong_way_round(self, name):

@@ -160,5 +160,22 @@ def test_what_labels_were_learnt_from_judges_nothing(root, tmp_path):
     section, data = 'name = "knn"\nk = 1\ntrain = "val"\ntest = "training"', FOLDER.format(root=root)
     evaluator(tmp_path, section, data=data)
     found = refused(tmp_path, section, data=data, loss="sup_con")
-    assert found.startswith("evaluate.0 (knn): the splits 'train' (6 images) and 'training' (6) share 6 images")
+    assert found == (
+        "evaluate.0 (knn): the pretraining on 'train' sees the labels of 6 of the 6 images of the split 'training', so it can't be "
+        "judged on it. Name another one with 'test'."
+    )
     evaluator(tmp_path, 'name = "knn"\nk = 1\ntrain = "val"', data=data, loss="sup_con")
+
+
+@pytest.mark.parametrize("train", ["test", "train"])
+def test_the_pretraining_split_judges_nothing_by_its_own_name_either(root, tmp_path, train):
+    """That train and test are one stands in the protocol; on which split was pretrained does not."""
+    section, data = f'name = "knn"\nk = 1\ntrain = "{train}"\ntest = "train"', FOLDER.format(root=root)
+    evaluator(tmp_path, section, data=data)
+    assert "the pretraining on 'train' sees the labels of 6 of the 6 images of the split 'train'" in refused(
+        tmp_path, section, data=data, loss="sup_con"
+    )
+
+
+def test_what_learns_nothing_may_look_at_any_split(root, tmp_path):
+    evaluator(tmp_path, 'name = "health"\ntest = "train"', data=FOLDER.format(root=root), loss="sup_con")

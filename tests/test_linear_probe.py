@@ -15,8 +15,10 @@ from sslkit.draws import shuffled
 from sslkit.embedding import Pair, Split
 from sslkit.errors import DataError, NonFiniteError, UserError
 from sslkit.evaluations import registry
+from sslkit.evaluations.accuracy import unlearnt_last
 from sslkit.evaluations.classifier import ClassifierTraining
 from sslkit.evaluations.features import EvaluationImages, Features
+from sslkit.evaluations.knn import KNN
 from sslkit.evaluations.linear import LinearProbe
 from sslkit.evaluations.linear_cached import LinearProbeCached, _embedded
 from sslkit.evaluations.rules import LINEAR, Rule
@@ -130,6 +132,38 @@ def test_a_class_that_only_the_test_split_has_is_always_wrong():
     train = clusters(0, 60, num_classes=2)
     test = features(np.concatenate([train.h, train.h]), [*train.labels, *[2] * 60], split="test")
     assert tops(LinearProbeCached(base_lr=10.0)(train, test, 0)) == [("linear_cached_top1", 0.5)]
+
+
+def test_nor_is_it_what_the_others_leave_over():
+    """Test images far from both learnt classes score them low; the third one's score is zero."""
+    train = features(np.repeat([[1.0, 0.0], [0.0, 1.0]], 20, axis=0), np.repeat([0, 1], 20))
+    test = features(np.full((20, 2), -5.0), [2] * 20, split="test")
+    found = dict(LinearProbeCached(base_lr=10.0)(train, test, 0))
+    assert found["linear_cached_top1"] == 0.0
+    assert found["linear_cached_confusion"].shape == (3, 3)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e30])
+def test_unlearnt_classes_stand_last_of_all(scale):
+    scores = np.array([[3.0, 9.0, -2.0], [-1.0, -2.0, -3.0]], np.float32) * np.float32(scale)
+    found = unlearnt_last(scores, np.array([False, True, True]))
+    assert np.isfinite(found).all()
+    assert found.argmin(axis=1).tolist() == [0, 0]
+    np.testing.assert_array_equal(found[:, 1:], scores[:, 1:])
+    assert unlearnt_last(scores, np.full(3, True)) is scores
+
+
+def test_one_class_is_no_question():
+    train, images = clusters(0, 30), FakeImages()
+    images.train_labels = np.ones_like(images.train_labels)
+    one = features(train.h, np.full(30, 2))
+    for evaluation, name in ((KNN(k=1), "knn"), (LinearProbeCached(), "linear_cached")):
+        with pytest.raises(
+            DataError, match=f"all images of the split 'train' are of one class, and '{name}' needs two or more"
+        ):
+            evaluation.check(one, train)
+    with pytest.raises(DataError, match="all images of the training split are of one class, and 'linear' needs two or more"):
+        LinearProbe()(convolutional(), images)
 
 
 def test_missing_labels_and_wrong_features():

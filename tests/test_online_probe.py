@@ -20,6 +20,8 @@ from sslkit.datasets.joined import Joined
 from sslkit.datasets.shapes import Shapes
 from sslkit.errors import DataError
 from sslkit.evaluate import Evaluator
+from sslkit.evaluations.features import Features
+from sslkit.evaluations.linear_online import LinearOnline
 from sslkit.folder import RunFolder
 from sslkit.losses.nt_xent import NTXent
 from sslkit.methods.siamese import Siamese
@@ -167,7 +169,8 @@ def test_other_classes_than_it_learns_show_before_any_training(tmp_path, split, 
     assert not (tmp_path / "run").exists()
 
 
-def test_what_it_learns_from_can_not_judge_it(tmp_path):
+@pytest.mark.parametrize(("test", "shared"), [("test", "15 of the 15"), ("all", "75 of the 75")])
+def test_what_it_learns_from_can_not_judge_it(tmp_path, test, shared):
     def images(name):
         return (
             Joined(*(Shapes(one, num_images=60, size=12) for one in ("train", "test")))
@@ -175,10 +178,25 @@ def test_what_it_learns_from_can_not_judge_it(tmp_path):
             else Shapes(name, num_images=60, size=12)
         )
 
-    recipe = Recipe.parse(ALONE.replace("[data]", '[data]\nsplit = "all"'))
+    recipe = Recipe.parse(ALONE.replace("[data]", '[data]\nsplit = "all"') + f'train = "{test}"\ntest = "{test}"\n')
     report = Lines(Console(file=io.StringIO()))
-    with pytest.raises(DataError, match="'all' .75 images. and 'test' .15. share 15 images"):
+    with pytest.raises(DataError, match=f"the pretraining on 'all' sees the labels of {shared} images of the split '{test}'"):
         Evaluator(recipe, images, folder=tmp_path, report=report, poll=lambda: None)
+
+
+def test_classes_that_the_splits_lack_are_still_its_own():
+    """Splits without names of classes may have fewer than it learnt; the confusion matrix has them all."""
+    online = nn.Linear(4, 4)
+    with torch.no_grad():
+        online.weight.copy_(torch.eye(4))
+        online.bias.zero_()
+    h = np.eye(4, dtype=np.float32)[[0, 1, 3, 3]]
+    test = Features(h, np.array([0, 1, 0, 1]), None, "test")
+    found = dict(LinearOnline()(test, test, online))
+    assert found["linear_online_top1"] == 0.5
+    assert found["linear_online_confusion"].tolist() == [[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
+    with pytest.raises(DataError, match="linear_online: there is a label 4, and the classifier learnt 4 classes"):
+        LinearOnline()(test, Features(h, np.array([0, 1, 4, 1]), None, "test"), online)
 
 
 def method(num_views=2):

@@ -6,9 +6,14 @@ import torch
 from small import FakeImages, convolutional
 from torch import nn
 
+from sslkit.augmentations.center_crop import CenterCrop
+from sslkit.augmentations.normalize import Normalize
+from sslkit.datasets.shapes import Shapes
 from sslkit.draws import Draw
+from sslkit.embedding import Pair, Split
 from sslkit.errors import DataError
 from sslkit.evaluations.probe_transform import TransformProbe
+from sslkit.views import View
 
 
 class Corners(FakeImages):
@@ -84,6 +89,28 @@ def test_gray_images_are_not_asked_for_their_colour():
 def test_a_last_batch_of_one_image():
     found = dict(TransformProbe(transforms=("rotation",), hidden_dim=8, epochs=2)(nn.Flatten().eval(), Corners(n=257), 0))
     assert 0 <= found["rotation_top1"] <= 1
+
+
+def test_images_are_changed_before_they_are_normalised():
+    """Noise is for images in [0, 1]; of normalised ones it would cut off more than half of the range."""
+    seen = []
+
+    class Recording(nn.Flatten):
+        def forward(self, x):
+            seen.append(x.clone())
+            return super().forward(x)
+
+    def pair(*operations):
+        view = View([CenterCrop(size=12), *operations])
+        return Pair(*(Split(Shapes(name, num_images=20, size=12), name, view=view) for name in ("train", "test")))
+
+    probe, normalize = TransformProbe(transforms=("noise",), hidden_dim=4, epochs=1), Normalize(mean=0.5, std=0.25)
+    for images in (pair(), pair(normalize)):
+        probe(Recording().eval(), images, 0)
+    plain, normalised = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    assert normalised[0].min() < -1
+    for ours, theirs in zip(normalised, plain, strict=True):
+        torch.testing.assert_close(ours, (theirs - 0.5) / 0.25)
 
 
 def test_it_needs_no_labels():

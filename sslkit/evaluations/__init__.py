@@ -10,7 +10,8 @@ protocol. Optional: `law`, a few words that belong to each number; `settings(num
 open and a number depends on, which may declare `metric` too; and `check(train, test)`, called before training with features of
 width 0, so that missing labels cost no training; it may declare `validation`, `seed`, `channels` (of the images) and
 `baselines` (that the recipe asks for) too. `learns = False` on the class says that nothing is learnt from `train`, so that it
-may share images with `test`.
+may share images with `test`; `seed_holds_out = True` that the seed does no more than hold validation images out.
+`validation_fraction` says which share of the training images is held out, by default 0.1.
 """
 
 import re

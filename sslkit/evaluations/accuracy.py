@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
 Found = list[tuple[str, "float | np.ndarray"]]  # what an evaluation gives: numbers, and arrays that are kept beside them
+
+
+class Setting(float):
+    """A number that was chosen, not measured, from a grid in equal ratios, such as an l2: several have a geometric mean."""
+
 
 TOP5_ABOVE = 10  # with fewer classes five guesses say little
 _CONFUSION_UP_TO = 1000  # classes: eight megabytes
@@ -24,6 +29,17 @@ class Guesses(NamedTuple):
 
     ranks: Int64[np.ndarray, " n"]
     first: Int64[np.ndarray, " n"]
+
+
+def unlearnt_last(scores: Float[np.ndarray, "n c"], learnt: Bool[np.ndarray, " c"]) -> Float[np.ndarray, "n c"]:
+    """The scores, with those classes behind all others that had no images to learn from.
+
+    Their score says what the others left over, not what is known of them: where two classes were learnt that answer no image,
+    a third one would be scored best, and be right by that alone.
+    """
+    if learnt.all():
+        return scores
+    return np.where(learnt, scores, np.nextafter(scores.min(), -np.inf))  # for all images alike: such a class ranks none
 
 
 def guesses(scores: Float[np.ndarray, "n c"], labels: Int64[np.ndarray, " n"]) -> Guesses:

@@ -44,6 +44,7 @@ class ClassifierTraining:
         num_classes: int,
         encoder: nn.Module | None = None,
         loss: Loss = F.cross_entropy,
+        seed: int = 0,
     ) -> nn.Module:
         """A linear classifier with bias, trained from zero; behind an encoder, which learns too, if one is given.
 
@@ -53,6 +54,7 @@ class ClassifierTraining:
             num_classes: how many scores the classifier gives.
             encoder: trained in place; without one the batches hold representations.
             loss: what is minimised.
+            seed: of the shares of MixUp; a rule without it draws nothing here.
 
         Raises:
             DataError: there is one image only, or batches of one, and the network has a batch norm.
@@ -69,7 +71,7 @@ class ClassifierTraining:
         for step, (x, labels) in enumerate(islice(chain([first], stream), steps)):
             for group in optimizer.param_groups:
                 group["lr"] = self.rule.lr_at(step, steps=steps, batch_size=batch)
-            value = self._loss(network, x, labels, step=step, loss=loss)
+            value = self._loss(network, x, labels, step=step, seed=seed, loss=loss)
             self._require_finite(value, step)
             optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
@@ -103,11 +105,11 @@ class ClassifierTraining:
                 f"which is {self.rule.base_lr:g}, unless the encoder's own features are not finite."
             )
 
-    def _loss(self, network: nn.Module, x: Tensor, labels: Tensor, *, step: int, loss: Loss) -> Tensor:
+    def _loss(self, network: nn.Module, x: Tensor, labels: Tensor, *, step: int, seed: int, loss: Loss) -> Tensor:
         """The loss; with MixUp, of mixtures of each image and the one as far from the other end of the batch."""
         if not self.rule.mixup:
             return loss(network(x), labels)
-        share = float(np.random.default_rng(draws.key("mixup", step)).beta(self.rule.mixup, self.rule.mixup))
+        share = float(np.random.default_rng(draws.key(seed, "mixup", step)).beta(self.rule.mixup, self.rule.mixup))
         scores = network(share * x + (1 - share) * x.flip(0))
         return share * loss(scores, labels) + (1 - share) * loss(scores, labels.flip(0))
 

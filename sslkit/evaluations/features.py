@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
+from sslkit.draws import Draws
 from sslkit.errors import DataError, listed
 from sslkit.evaluations.blocks import blocks
 
@@ -60,7 +61,8 @@ class Features:
 class EvaluationImages(Protocol):
     """The images of the two splits, for an evaluation that runs the encoder itself; the framework supplies it.
 
-    Batches are float32 `(n, c, h, w)` in [0, 1].
+    Batches are float32 `(n, c, h, w)` as the network takes them: in [0, 1], unless the evaluation view ends with an operation
+    such as `normalize`.
     """
 
     @property
@@ -74,6 +76,16 @@ class EvaluationImages(Protocol):
     @property
     def classes(self) -> tuple[str, ...] | None:
         """The name of each class, or None where the dataset names none."""
+
+    @property
+    def before_last(self) -> EvaluationImages:
+        """The same images without such an operation at the end: in [0, 1], whatever the view."""
+
+    def last(self, images: Float32[np.ndarray, "n h w c"], at: Draws) -> Float32[np.ndarray, "n h w c"]:
+        """What such an operation makes of images of `before_last`; the images as they are where there is none.
+
+        `at` gives its draws, should it be random.
+        """
 
     @property
     def size(self) -> int:
@@ -153,25 +165,26 @@ def labelled_features(train: Features, test: Features, evaluation: str) -> Label
     """The labels of two splits whose features are fit to be compared.
 
     Raises:
-        DataError: a split is empty, has no labels, or features that are not finite; or the splits' classes or widths differ.
+        DataError: a split is empty, has no labels, or features that are not finite; the splits' classes or widths differ; or
+            all training images are of one class, which any image is then found to be of.
     """
     require_one_encoder(train, test, evaluation)
     pair = require_labels(train, evaluation), require_labels(test, evaluation)
     require_same_classes(train, test, evaluation)
     for features in (train, test):
         require_finite(features, evaluation)
-    return _pair(*pair, train.classes or test.classes, evaluation)
+    return _pair(*pair, train.classes or test.classes, evaluation, split=f"split {train.split!r}")
 
 
 def labelled_images(images: EvaluationImages, evaluation: str) -> LabelledPair:
     """The labels of the two splits of `images`.
 
     Raises:
-        DataError: a split is empty or has no labels.
+        DataError: a split is empty or has no labels, or all training images are of one class.
     """
     train = _require(images.train_labels, "training split", evaluation)
     test = _require(images.test_labels, "test split", evaluation)
-    return _pair(train, test, images.classes, evaluation)
+    return _pair(train, test, images.classes, evaluation, split="training split")
 
 
 def _require(labels: Labels | MultiLabels | None, split: str, evaluation: str) -> Labels:
@@ -196,9 +209,16 @@ def _require(labels: Labels | MultiLabels | None, split: str, evaluation: str) -
 
 
 def _pair(
-    train: Int64[np.ndarray, " n"], test: Int64[np.ndarray, " m"], classes: Sequence[str] | None, evaluation: str
+    train: Int64[np.ndarray, " n"],
+    test: Int64[np.ndarray, " m"],
+    classes: Sequence[str] | None,
+    evaluation: str,
+    *,
+    split: str,
 ) -> LabelledPair:
     """A class that only the test split has counts as a class; nothing can learn it, so its images are errors."""
+    if (train == train[0]).all():
+        raise DataError(f"evaluate: all images of the {split} are of one class, and {evaluation!r} needs two or more.")
     highest = int(max(train.max(), test.max()))
     if classes is not None and highest >= len(classes):
         raise DataError(

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Lt
 from torch import nn
 
 from sslkit.datasets.images import Metric
 from sslkit.errors import NonFiniteError
 from sslkit.evaluations import targets
-from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.accuracy import Found, Setting
 from sslkit.evaluations.bounds import Bounds, in_order
 from sslkit.evaluations.features import EvaluationImages, Features
 from sslkit.evaluations.held_out import check_validation
@@ -46,6 +46,8 @@ class FineTuneGrid:
         num_lrs: how many.
         weight_decays: lowest and highest, before they are divided by the learning rate.
         num_weight_decays: how many; 0 comes beside them.
+        validation_fraction: share of each class of `train` that is held out to choose the pair, by the seed, where the recipe
+            names no split for `validation`.
 
     Raises:
         UserError: `lrs` or `weight_decays` are not (low, high).
@@ -62,7 +64,9 @@ class FineTuneGrid:
         num_lrs: Annotated[int, Gt(0)] = 7,
         weight_decays: Bounds = (1e-6, 1e-3),
         num_weight_decays: Annotated[int, Ge(0)] = 7,
+        validation_fraction: Annotated[float, Gt(0), Lt(1)] = 0.1,
     ) -> None:
+        self.validation_fraction = validation_fraction
         self.rule = Rule(epochs=0, base_lr=0.0, batch_size=batch_size, steps=steps, lr_scaling="none")
         self.lrs: list[float] = np.geomspace(*in_order("lrs", lrs), num_lrs).tolist()
         decays = np.geomspace(*in_order("weight_decays", weight_decays), num_weight_decays)
@@ -70,7 +74,8 @@ class FineTuneGrid:
 
     def settings(self, num_images: int, metric: Metric = "top1") -> dict[str, Any]:  # noqa: ARG002 - the same for any number
         """What stands beside a number."""
-        return {"chosen_by": metric}
+        chosen = ("epochs", "steps", "batch_size", "base_lr", "weight_decay")  # parameters, or found by the grid
+        return {**{key: value for key, value in self.rule.settings.items() if key not in chosen}, "chosen_by": metric}
 
     def check(self, train: Features, test: Features, validation: Features | None = None, baselines: Sequence[str] = ()) -> None:
         """See that the splits have labels by which to learn, to choose and to test; features may still be of width 0.
@@ -108,9 +113,9 @@ class FineTuneGrid:
         lr, decay = self.lrs[i], self.weight_decays[j]
         return [
             *self._trained(encoder, final, lr, decay, seed=seed).found("finetune_grid"),
-            ("finetune_grid_lr", lr),
+            ("finetune_grid_lr", Setting(lr)),
             ("finetune_grid_lr_at_end", float(lr in (self.lrs[0], self.lrs[-1]))),
-            ("finetune_grid_weight_decay", decay / lr),
+            ("finetune_grid_weight_decay", Setting(decay / lr)),
             ("finetune_grid_weight_decay_at_end", float(decay == self.weight_decays[-1])),
             ("finetune_grid_diverged", float(np.isnan(validation).sum())),
             (f"finetune_grid_validation_{chosen_by}", float(np.nanmax(validation))),

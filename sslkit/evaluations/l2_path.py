@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
+from sslkit.evaluations.accuracy import unlearnt_last
 from sslkit.evaluations.blocks import blocks
 from sslkit.evaluations.lbfgs import Point, minimise
 from sslkit.evaluations.score_losses import ScoreLoss
@@ -36,9 +37,7 @@ class Linear(NamedTuple):
 
     def scores(self, h: Float32[np.ndarray, "n d"]) -> Float64[np.ndarray, "n c"]:
         """One row an image; classes that were not learnt stand behind all others."""
-        found = np.concatenate([block @ self.weight.T + self.bias for block in blocks(h)])
-        found[:, ~self.learnt] = found[:, self.learnt].min() - 1
-        return found
+        return unlearnt_last(np.concatenate([block @ self.weight.T + self.bias for block in blocks(h)]), self.learnt)
 
 
 class L2Path:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sslkit.errors import NonFiniteError, UserError
+from sslkit.errors import DataError, NonFiniteError, UserError
 from sslkit.evaluations.accuracy import Found, accuracies, guesses
 from sslkit.evaluations.features import Features, labelled_features
 
@@ -19,9 +19,6 @@ class LinearOnline:
     moved while it learnt. solo-learn's published numbers are of this kind, the paper's are not.
 
     Gives `linear_online_top1`, and for more than ten classes `linear_online_top5`.
-
-    Raises:
-        UserError: no classifier was trained, or the encoder is a baseline, which has none.
     """
 
     law = "stop-gradient classifier of the pretraining"
@@ -34,8 +31,9 @@ class LinearOnline:
         """Accuracies on `test`; of `train` the labels alone are looked at.
 
         Raises:
-            DataError: labels are missing, classes differ, or features are not finite.
+            DataError: labels are missing, classes differ, features are not finite, or a label is of no class that was learnt.
             NonFiniteError: the classifier has diverged.
+            UserError: no classifier was trained, or the encoder is a baseline, which has none.
         """
         if online is None:
             raise UserError(
@@ -50,4 +48,7 @@ class LinearOnline:
                 f"linear_online: the classifier beside the pretraining gives scores that are not finite for {num_wrong} of "
                 f"{len(scores)} images. It has diverged; lower train.base_lr."
             )
-        return accuracies(guesses(scores, labels.test), labels.test, prefix="linear_online", num_classes=labels.num_classes)
+        num_classes = scores.shape[1]  # what was learnt; the labels of these splits may stop before it
+        if (highest := int(labels.test.max())) >= num_classes:
+            raise DataError(f"linear_online: there is a label {highest}, and the classifier learnt {num_classes} classes.")
+        return accuracies(guesses(scores, labels.test), labels.test, prefix="linear_online", num_classes=num_classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from annotated_types import Gt, Lt
 from jaxtyping import Float64
 
 from sslkit.datasets.images import Metric
-from sslkit.evaluations.accuracy import Found
+from sslkit.evaluations.accuracy import Found, Setting
 from sslkit.evaluations.bounds import Bounds, in_order
 from sslkit.evaluations.features import Features
 from sslkit.evaluations.held_out import Parts, held_out, rows_to_hold_out, validated
@@ -63,6 +63,7 @@ class LogisticProbe:
         UserError: `l2` is not (low, high).
     """
 
+    seed_holds_out: ClassVar[bool] = True
     law = "l2 chosen on validation, L-BFGS on mean loss + l2/2 W^2"
 
     def __init__(
@@ -104,7 +105,7 @@ class LogisticProbe:
         [final] = self._path(kind, parts.together).fits([chosen.l2], start=chosen.classifier)
         return [
             *kind.found(final.scores(test.h), test),
-            ("logistic_l2", chosen.l2),
+            ("logistic_l2", Setting(chosen.l2)),
             ("logistic_l2_at_end", float(chosen.l2 in (self.l2s[0], self.l2s[-1]))),
             (f"logistic_validation_{kind.metric}", float(chosen.values.max())),
             ("logistic_gap", final.gap),

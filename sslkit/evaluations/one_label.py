@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float64
 
 from sslkit.datasets.images import Metric
-from sslkit.errors import DataError
 from sslkit.evaluations.accuracy import Found, accuracies, guesses, mean_per_class, top1
 from sslkit.evaluations.features import Features, Labels, labelled_features
 from sslkit.evaluations.score_losses import SoftmaxLoss
@@ -29,10 +28,6 @@ class OneLabel:
         self.metric = metric
         pairs = [labelled_features(train, other, "logistic") for other in others]
         self.num_classes = max(pair.num_classes for pair in pairs)
-        if len(np.unique(pairs[0].train)) < 2:
-            raise DataError(
-                f"evaluate: all images of the split {train.split!r} are of one class, and 'logistic' needs two or more."
-            )
 
     def loss(self, features: Features, device: torch.device) -> SoftmaxLoss:
         """What is minimised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from sslkit.augmentations import color
 from sslkit.augmentations.batch import Images, on_rows
 from sslkit.augmentations.gaussian_noise import GaussianNoise
 from sslkit.augmentations.sobel import Sobel
-from sslkit.draws import Draw
+from sslkit.draws import Draw, Draws
 from sslkit.errors import DataError
 from sslkit.evaluations.accuracy import Found, guesses, top1
 from sslkit.evaluations.classifier import Batch, ClassifierTraining
@@ -42,6 +43,7 @@ class TransformProbe:
     The network is BN - linear - ReLU - linear; its batch norm has no scale and shift, so that h and z are seen on one scale.
     It is trained on one cropped and flipped view of each training image and tested on the evaluation view of each test image,
     by SGD with Nesterov momentum 0.9 and a cosine. The paper says nothing of the network's size or training; these are ours.
+    Images are changed while they are in [0, 1]: before the operation that ends the evaluation view, such as `normalize`.
 
     Gives `rotation_top1` and so on, and `rotation_chance`, the share of the most frequent answer among the test images, which
     needs no eyes.
@@ -85,8 +87,9 @@ class TransformProbe:
         found: Found = []
         for transform in self.transforms:
             question = self._questions()[transform]
-            train = _asked(encoder, images.train_views(0, _ROWS), question, seed=seed, split="train")
-            test = _asked(encoder, images.test_batches(_ROWS), question, seed=seed, split="test")
+            plain = images.before_last
+            asked = partial(_asked, encoder, question=question, last=images.last, seed=seed)
+            train, test = asked(plain.train_views(0, _ROWS), split="train"), asked(plain.test_batches(_ROWS), split="test")
             right = self._right(train, test, num_answers=question.num_answers, seed=seed)
             chance = np.bincount(test.answers).max() / len(test.answers)
             found += [(f"{transform}_top1", right), (f"{transform}_chance", float(chance))]
@@ -130,16 +133,26 @@ class Asked(NamedTuple):
     answers: Answers
 
 
-def _asked(encoder: nn.Module, batches: Iterable[Tensor], question: Question, *, seed: int, split: str) -> Asked:
+def _asked(
+    encoder: nn.Module,
+    batches: Iterable[Tensor],
+    *,
+    question: Question,
+    last: Callable[[Images, Draws], Images],
+    seed: int,
+    split: str,
+) -> Asked:
     """The answers are a function of the seed and an image's place in the pass."""
     parts: list[Asked] = []
     seen = 0
     for x in batches:
         images = np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy()).copy()  # the loader uses its memory again
-        draw = Draw(np.arange(seen, seen + len(images)), seed, "probe_transform", split)
+        rows = np.arange(seen, seen + len(images))
+        draw = Draw(rows, seed, "probe_transform", split)
         answers = question.drawn(draw)
-        changed = torch.from_numpy(question.change(images, answers, draw)).permute(0, 3, 1, 2)
-        parts.append(Asked(encode(encoder, changed).float().cpu().numpy(), answers))
+        changed = last(question.change(images, answers, draw), Draws(rows, seed, "probe_transform", split, "last"))
+        h = encode(encoder, torch.from_numpy(changed).permute(0, 3, 1, 2))
+        parts.append(Asked(h.float().cpu().numpy(), answers))
         seen += len(images)
     return Asked(np.concatenate([part.h for part in parts]), np.concatenate([part.answers for part in parts]))
 

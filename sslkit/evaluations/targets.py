@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sslkit.datasets.images import Metric
-from sslkit.evaluations.accuracy import Found, Guesses, accuracies, guesses, mean_per_class, together, top1
+from sslkit.evaluations.accuracy import Found, Guesses, accuracies, guesses, mean_per_class, together, top1, unlearnt_last
 from sslkit.evaluations.average_precision import average_precisions
 from sslkit.evaluations.features import (
     EvaluationImages,
@@ -64,10 +64,11 @@ class Ranked:
 
 
 class OneClassEach:
-    """Softmax cross-entropy, its mean over the images."""
+    """Softmax cross-entropy, its mean over the images. A class without images to learn from is guessed after all others."""
 
     def __init__(self, labels: LabelledPair) -> None:
         self._labels = labels
+        self._learnt = np.isin(np.arange(labels.num_classes), labels.train)
         self.train, self.num_classes = labels.train, labels.num_classes
 
     def loss(self, scores: Float[Tensor, "b c"], labels: Int64[Tensor, " b"]) -> Float[Tensor, ""]:
@@ -78,7 +79,7 @@ class OneClassEach:
         """What scores of the test images say, that come batch by batch, in order."""
         parts, seen = [], 0
         for some in scores:
-            parts.append(guesses(some, self._labels.test[seen : seen + len(some)]))
+            parts.append(guesses(unlearnt_last(some, self._learnt), self._labels.test[seen : seen + len(some)]))
             seen += len(some)
         assert seen == len(self._labels.test), f"{seen} images for {len(self._labels.test)} labels"
         return Guessed(together(parts), self._labels)

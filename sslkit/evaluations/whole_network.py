@@ -34,7 +34,7 @@ def fine_tuned(
         images: training and test images.
         rule: how it learns.
         evaluation: what messages call it.
-        seed: of the network's own noise, dropout and its like.
+        seed: of the network's own noise, dropout and its like, and of MixUp.
         norm_momentum: of the statistics of batch norm, as torch counts it; the encoder's own by default.
 
     Raises:
@@ -59,6 +59,11 @@ def fine_tuned(
     seed_noise(seed, "finetune")
     training = ClassifierTraining(evaluation, rule)
     network = training.fit(
-        batches, num_images=len(target.train), num_classes=target.num_classes, encoder=learning, loss=target.loss
+        batches,
+        num_images=len(target.train),
+        num_classes=target.num_classes,
+        encoder=learning,
+        loss=target.loss,
+        seed=seed,
     )
     return target.judged(training.score(network, (x.to(device_of(learning, x)) for x in images.test_batches(256))))

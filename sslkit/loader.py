@@ -158,10 +158,15 @@ class Loader:
         """Where the draws of an epoch's views begin."""
         return self.plan.seed, self.label, epoch
 
+    def ring_bytes(self, *, micro_batch: int | None = None) -> int:
+        """What the slots take in which the views of whole batches lie, or of slices; shared memory if there are workers."""
+        slices = [self.own(rows) for rows in micro_batches.slices(self.plan.batch_size, micro_batch)]
+        return self._ring_bytes(max(map(_length, slices)))
+
     def _prepared(self, order: Iterable[tuple[int, slice]], *, size: int) -> Iterator[Batch]:
         """The batches of these (step, rows of the step's batch), of at most `size` images."""
-        slots = 2 + math.ceil(self.workers * _PREFETCH / self.parts)
-        self._check_shared_memory(slots * size)
+        slots = self._num_slots
+        self._check_shared_memory(self._ring_bytes(size))
         ring = [self._slot(size, shared=self.workers > 0) for _ in range(slots)]
         tasks = _Tasks(self, ring)
         turns = ((step, rows, part, turn % slots) for turn, (step, rows) in enumerate(order) for part in range(self.parts))
@@ -178,10 +183,17 @@ class Loader:
                 views = [tensor[: len(indices)].permute(0, 3, 1, 2) for tensor in ring[slot]]
                 yield Batch(views, labels, indices)
 
-    def _check_shared_memory(self, images: int) -> None:
-        """A worker that writes to a full /dev/shm dies without a word (SIGBUS), so look before."""
+    @property
+    def _num_slots(self) -> int:
+        return 2 + math.ceil(self.workers * _PREFETCH / self.parts)
+
+    def _ring_bytes(self, size: int) -> int:
+        """All slots, float32, for batches of at most `size` images."""
         pixels = sum(view.size**2 for view in self.views)
-        needed = images * pixels * self.images.channels * 4
+        return self._num_slots * size * pixels * self.images.channels * 4
+
+    def _check_shared_memory(self, needed: int) -> None:
+        """A worker that writes to a full /dev/shm dies without a word (SIGBUS), so look before."""
         if self.workers and _SHARED_MEMORY.is_dir() and needed > (free := shutil.disk_usage(_SHARED_MEMORY).free):
             raise UserError(
                 f"data.workers: {self.workers} workers need {needed / 2**20:.0f} MiB of shared memory, and {_SHARED_MEMORY} "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from sslkit import limits
 from sslkit.gradient import Precision
 
 
@@ -17,12 +18,17 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def num_workers(asked: object) -> int:
-    """The workers of `[data] workers` for a process that trains; "auto" is none without a GPU: they would take its cores."""
+def num_workers(asked: object, *, processes: int | None = None) -> int:
+    """The workers of `[data] workers` for a process that trains; "auto" is none without a GPU: they would take its cores.
+
+    Args:
+        asked: a number, or "auto".
+        processes: how many train on this machine; by default as torchrun says.
+    """
     if isinstance(asked, int):
         return asked
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's
-    return min(8, max(1, (os.cpu_count() or 2) // processes - 1)) if torch.cuda.is_available() else 0
+    processes = processes or int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's
+    return min(8, max(1, limits.cores().usable // processes - 1)) if torch.cuda.is_available() else 0
 
 
 def precision(asked: Precision) -> Precision:

@@ -40,16 +40,23 @@ def refuse_too_little_room(
     """
     if not epochs:
         return
-    size, kept = checkpoint_bytes(method, optimizer), sum((epoch + 1) % keep_every == 0 for epoch in epochs)
-    there = sum(path.stat().st_size for path in on_the_way(folder.checkpoints))
-    needed = (_ON_THE_WAY + kept) * size - there
+    needed, why = room_for_checkpoints(folder, method, optimizer, epochs=epochs, keep_every=keep_every)
     free = shutil.disk_usage(folder.path).free
     if needed > free:
         raise ResourceError(
-            f"{folder.path}: the disk has {_mib(free)} free, and the checkpoints of this run need {_mib(needed)} more: "
-            f"{_ON_THE_WAY} on the way and {kept} that train.keep_every_epochs keeps, {_mib(size)} each. "
+            f"{folder.path}: the disk has {_mib(free)} free, and the checkpoints of this run need {_mib(needed)} more: {why}. "
             f"Make room, keep fewer, or name another folder with -o FOLDER."
         )
+
+
+def room_for_checkpoints(
+    folder: RunFolder, method: nn.Module, optimizer: torch.optim.Optimizer, *, epochs: range, keep_every: int
+) -> tuple[int, str]:
+    """The bytes that the checkpoints of these epochs need beside what lies in the folder, and how they come about, in words."""
+    size, kept = checkpoint_bytes(method, optimizer), sum((epoch + 1) % keep_every == 0 for epoch in epochs)
+    there = sum(path.stat().st_size for path in on_the_way(folder.checkpoints))
+    why = f"{_ON_THE_WAY} on the way and {kept} that train.keep_every_epochs keeps, {_mib(size)} each"
+    return (_ON_THE_WAY + kept) * size - there, why
 
 
 def checkpoint_bytes(method: nn.Module, optimizer: torch.optim.Optimizer) -> int:

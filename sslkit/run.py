@@ -129,7 +129,7 @@ class Run:
         self, recipe: Recipe, folder: RunFolder, *, report: Reporter, stop: StopRequest, open_images: OpenImages | None = None
     ) -> None:
         self.recipe, self.folder, self.report, self.stop = recipe, folder, report, stop
-        _refuse_ranks_without_images(recipe)
+        refuse_ranks_without_images(recipe, num_ranks())
         self.device = machine.device()
         if self.device.type == "cpu":
             machine.keep_freed_memory()
@@ -369,9 +369,10 @@ class Run:
         self._record(last, self.recipe.evaluate, before=baselines, finished=True)
 
 
-def _refuse_ranks_without_images(recipe: Recipe) -> None:
+def refuse_ranks_without_images(recipe: Recipe, number: int) -> None:
+    """Raise UserError if so many processes share a batch, or a slice, of fewer images."""
     slices = micro_batches.slices(recipe.train.batch_size, recipe.train.micro_batch)
     fewest = min(rows.stop - rows.start for rows in slices)
-    if num_ranks() > fewest:
+    if number > fewest:
         which = "train.batch_size" if len(slices) == 1 else "train.micro_batch"
-        raise UserError(f"{which}: {num_ranks()} processes share {fewest} images; each needs one at least.")
+        raise UserError(f"{which}: {number} processes share {fewest} images; each needs one at least.")

@@ -23,10 +23,7 @@ def derived(recipe: Recipe) -> Iterator[str]:
     settings = recipe.train
     yield f"peak lr: {peak_lr(settings.base_lr, batch_size=settings.batch_size, scaling=settings.lr_scaling):g}"
     try:
-        # Nothing is downloaded to be counted.
-        parameters = {key: False if key == "download" else value for key, value in recipe.data.parameters.items()}
-        here = replace(recipe, data=replace(recipe.data, parameters=parameters))
-        images = build.training_images(here, partial(build.images, here))
+        images = build.training_images(recipe, partial(build.images, to_be_counted(recipe)))
         numbers = facts(recipe, len(images))
     except UserError as error:
         downloaded = recipe.data.parameters.get("download") is True
@@ -51,6 +48,13 @@ def derived(recipe: Recipe) -> Iterator[str]:
     yield f"memory of a step in float32 without the loss, estimated: {total / 2**30:.2f} GiB"
     for name, size in parts.items():
         yield f"  {name}: {size / 2**20:,.0f} MiB"
+
+
+def to_be_counted(recipe: Recipe) -> Recipe:
+    """The same recipe with its images where they are: nothing is downloaded to be counted, nor decoded to be held in memory."""
+    unused = {"download": False, "memory_gib": 0.0}
+    parameters = {key: unused.get(key, value) for key, value in recipe.data.parameters.items()}
+    return replace(recipe, data=replace(recipe.data, parameters=parameters))
 
 
 def memory(recipe: Recipe, method: nn.Module, *, channels: int) -> dict[str, int]:

@@ -6,22 +6,18 @@ next process goes on behind it.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sslkit import plugins
+from sslkit import apart, plugins
 from sslkit.errors import SslkitError
 from sslkit.plugins import Offer
 from sslkit.registry import KINDS, registry_of
 
 _CHILD = "from sslkit.verification import report; report()"
+_PATIENCE = 120  # seconds: torch from a cold network disk takes long, and nothing takes that long
 
 
 class Verified(NamedTuple):
@@ -34,31 +30,24 @@ class Verified(NamedTuple):
 
 def verified() -> Iterator[Verified]:
     """Each offer of the installed packages in turn; those in groups that do not exist are left out."""
-    offers = _offers()
-    done = 0
-    while done < len(offers):
-        command = [sys.executable, "-c", _CHILD, str(done)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(one or "." for one in sys.path)}
+    offers, started = _offers(), time.perf_counter()
+    for offer, answer in zip(offers, apart.answers(_CHILD, number=len(offers), patience=_PATIENCE), strict=True):
+        if isinstance(answer, apart.Ended):
+            yield Verified(offer, answer.sentence, time.perf_counter() - started)
+        else:
+            yield Verified(offer, **answer)
         started = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment) as child:
-            assert child.stdout is not None
-            for line in child.stdout:
-                yield Verified(offers[done], **json.loads(line))
-                done, started = done + 1, time.perf_counter()
-        if done < len(offers):
-            yield Verified(offers[done], _ended(child.returncode), time.perf_counter() - started)
-            done += 1
 
 
 def report() -> None:
-    """Verify the offers from a number on, the one argument, and write a line of JSON about each."""
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what packages print, C libraries too, is for people
-    for offer in _offers()[int(sys.argv[1]) :]:
-        started = time.perf_counter()
-        problem = _problem(offer)
-        lines.write(json.dumps({"problem": problem, "seconds": time.perf_counter() - started}) + "\n")
-        lines.flush()
+    """Verify the offers from a number on, the one argument, and answer for each."""
+    apart.give(_answer(offer) for offer in _offers()[int(sys.argv[1]) :])
+
+
+def _answer(offer: Offer) -> dict[str, Any]:
+    started = time.perf_counter()
+    problem = _problem(offer)
+    return {"problem": problem, "seconds": time.perf_counter() - started}
 
 
 def _problem(offer: Offer) -> str:
@@ -73,12 +62,3 @@ def _offers() -> list[Offer]:
     return sorted(
         (one for one in plugins.scan().offers if one.kind in KINDS), key=lambda one: (one.distribution, one.kind, one.name)
     )
-
-
-def _ended(status: int) -> str:
-    """How a process ended that ought to have gone on."""
-    if status >= 0:
-        return f"it ends the process that imports it, with exit status {status}."
-    with contextlib.suppress(ValueError):
-        return f"it crashes the process that imports it ({signal.Signals(-status).name})."
-    return f"it crashes the process that imports it (signal {-status})."

@@ -96,11 +96,11 @@ class SettingsOfNumpy(Spread):
         return {"rows": num_images, "scale": np.float32(1.0)}
 
 
-@bad("protocol_can_be_written_down", "protocol is 3.")
+@bad("protocol_can_be_written_down", "law is 3.")
 class ProtocolInNumbers(Spread):
-    """The spread of the features (Welford, 1962), with a number for a protocol."""
+    """The spread of the features (Welford, 1962), with a number for a law."""
 
-    protocol = 3
+    law = 3
 
 
 @bad("labels_are_looked_at_beforehand", "check refuses 48 labelled images: IndexError")

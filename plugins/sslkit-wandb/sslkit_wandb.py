@@ -46,7 +46,7 @@ class WandB:
             id=_identity(folder / "wandb_id"),
             resume="allow",
             config=_recipe(folder / "resolved.toml"),
-            settings=wandb.Settings(silent=True),
+            settings=wandb.Settings(silent=True, console="off"),
         )
 
     def __call__(self, step: int, numbers: Mapping[str, float]) -> None:

@@ -36,6 +36,7 @@ only-include = ["{module}.py"]
 
 [tool.pytest.ini_options]
 testpaths = ["tests"]
+filterwarnings = ["error"]
 """
 
 _TEST = """\

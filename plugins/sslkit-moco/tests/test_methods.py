@@ -32,7 +32,7 @@ def unit(z):
 def test_moco_s_loss_is_equation_1():
     method = built(MoCo, queue=5, temperature=0.3)
     queue = method.queue.clone()
-    q, k = method.project(views())
+    q, k = (z.detach() for z in method.project(views()))
     expected = 0.0
     for i in range(4):
         positive = math.exp(unit(q[i]) @ unit(k[i]) / 0.3)
@@ -84,7 +84,7 @@ def test_the_key_network_follows():
 def test_instdisc_s_loss_is_equation_2():
     method = built(InstDisc, num_images=7, temperature=0.4)
     memory, indices = method.memory.clone(), torch.tensor([6, 0, 3, 2])
-    (z,) = method.project(views(number=1))
+    z = method.project(views(number=1))[0].detach()
     expected = 0.0
     for i, index in enumerate(indices.tolist()):
         each = [math.exp(memory[j] @ unit(z[i]) / 0.4) for j in range(7)]

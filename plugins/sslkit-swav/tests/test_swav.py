@@ -45,8 +45,8 @@ def test_large_scores_do_not_overflow():
 
 def test_the_loss_is_the_paper_s_sum():
     method = built(temperature=0.3, epsilon=0.2, iterations=2)
-    zs = method.project(views())
-    prototypes = method.prototypes.weight
+    zs = [z.detach() for z in method.project(views())]
+    prototypes = method.prototypes.weight.detach()
     scores = [[[float(z[i] @ prototypes[k] / z[i].norm()) for k in range(5)] for i in range(4)] for z in zs]
     expected = 0.0
     for assigned in (0, 1):

@@ -1,9 +1,10 @@
 """Weights & Biases without a network: what sslkit asks of every tracker, and what is kept to be sent later."""
 
+import struct
+
 import pytest
 from sslkit_wandb import WandB
 from wandb.proto import wandb_internal_pb2
-from wandb.sdk.internal.datastore import DataStore
 
 from sslkit.testing import conformance
 
@@ -18,14 +19,30 @@ def _no_settings_of_the_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
 
 
+_BLOCK, _HEADER = 32_768, 7  # bytes
+
+
+def pieces(data):
+    """The records of a log of LevelDB's form, which a `.wandb` file is behind its first seven bytes."""
+    at, record = _HEADER, b""
+    while at + _HEADER <= len(data):
+        if (room := _BLOCK - at % _BLOCK) < _HEADER:  # no header fits: the rest of a block is empty
+            at += room
+            continue
+        _, length, kind = struct.unpack("<IHB", data[at : at + _HEADER])
+        record += data[at + _HEADER : at + _HEADER + length]
+        at += _HEADER + length
+        if kind in (1, 4):  # whole, or its last piece
+            yield record
+            record = b""
+
+
 def records(folder):
     """What `wandb sync` would send, a run a time."""
     for path in sorted((folder / "wandb").glob("offline-run-*/*.wandb")):
-        store = DataStore()
-        store.open_for_scan(str(path))
-        while (data := store.scan_data()) is not None:
+        for one in pieces(path.read_bytes()):
             record = wandb_internal_pb2.Record()
-            record.ParseFromString(data)
+            record.ParseFromString(one)
             yield record
 
 
@@ -38,7 +55,7 @@ def test_numbers_steps_and_recipe_are_kept(tmp_path):
     tracker(20, {"loss": 1.5, "knn_top1": 0.75})
     tracker.close()
     found = list(records(folder))
-    (run,) = [one.run for one in found if one.WhichOneof("record_type") == "run"]
+    run = next(one.run for one in found if one.WhichOneof("record_type") == "run")  # it may be noted again at the end
     assert run.display_name == "mine"
     assert run.project == "sslkit"
     assert run.run_id == (folder / "wandb_id").read_text()

@@ -34,10 +34,8 @@ def records(
 ) -> list[Result]:
     """One record a number; the mean where an evaluation was repeated, with the standard deviation and each value beside it.
 
-    Circumstances are what a number should not depend on; of another's they don't make it another number.
-
     Of settings that were chosen it is the geometric mean, 0 if one of them is, without a deviation. A number is marked
-    `predicted` if what was said of each image is kept too.
+    `predicted` if what was said of each image is kept too. The circumstances are what a number should not depend on.
     """
     values: dict[str, list[float]] = {}
     kept = {name for name, value in repeats[0] if isinstance(value, np.ndarray)}

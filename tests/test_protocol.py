@@ -56,7 +56,7 @@ def test_what_is_counted_is_what_is_held_out(tmp_path):
     part = one.recipe.evaluate[0]
     found = one._protocol(part, "h")
     assert (found["validation_images"], found["validation_fraction"]) == (20, 0.4)
-    assert found["nesterov"] is True
+    assert (found["nesterov"], found["lr_scaling"]) == (True, "none")
     assert not {"base_lr", "weight_decay", "epochs"} & set(found), "the grid has them"
 
 

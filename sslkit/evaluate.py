@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from sslkit import build, machine, results, signatures
+from sslkit.datasets.contents import contents_of
 from sslkit.datasets.images import Images, metric_of
 from sslkit.embedding import Pair, Split
 from sslkit.evaluation_checks import check_splits
@@ -25,6 +26,7 @@ from sslkit.recipe import Recipe
 from sslkit.results import Result
 from sslkit.sections import Part
 from sslkit.selection import for_last_training, for_selection, held_out_by, num_validation
+from sslkit.versions import versions
 
 BASELINES = ("pixels", "untrained")
 
@@ -74,6 +76,7 @@ class Evaluator:
         self.cache = FeatureCache(
             folder / "features", data=which_images(recipe.data), view=sections, device=self.device, report=report
         )
+        self._contents: dict[str, str] = {}
         self.splits = EvaluationSplits(recipe, images, poll=poll)
         ours = self.digest.startswith(recipe.digest())
         check_splits(recipe, images, self.splits, pretraining=ours, say=report.say)
@@ -118,8 +121,16 @@ class Evaluator:
             ]
             about: dict[str, Any] = {"encoder": who, "epoch": epoch, "protocol": self._protocol(part, layer)}
             results.keep_arrays(self.folder, repeats[0], labels=self.splits.test(part).images.labels, **about)
-            records += results.records(repeats, **about)
+            records += results.records(repeats, circumstances=self._circumstances(part), **about)
         return records
+
+    def _circumstances(self, part: Part) -> dict[str, Any]:
+        """By what a number was computed, and of which test images, as far as their contents are looked at."""
+        name = part.options["test"]
+        if name not in self._contents:
+            self._contents[name] = contents_of(self.splits.test(part).images)
+        computed = {"versions": versions(self.recipe), "device": self.device.type, "precision": "fp32"}  # nothing is autocast
+        return {"computed": computed, "test_contents": self._contents[name]}
 
     def _protocol(self, part: Part, layer: str) -> dict[str, Any]:
         """What stands beside the numbers of an evaluation."""

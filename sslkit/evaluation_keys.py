@@ -10,8 +10,8 @@ from typing import Any
 from sslkit import signatures
 from sslkit.errors import DataError
 from sslkit.sections import Part
+from sslkit.selection import CHOOSES
 
-CHOOSES = ("validation", "selection", "final")  # what an evaluation declares that uses a validation split
 _LEARNS_FROM = ("train", "images", "selection", "final")
 _OF_LABELS = ("labels_per_class", "labels_fraction")
 _BY_SEED = ("seed", "images", "selection", "final")  # crops and flips are drawn by it too

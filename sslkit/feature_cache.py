@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+import sslkit
 from sslkit import checkpoint
 from sslkit.checkpoint_folder import refuse_link
 from sslkit.datasets.contents import contents_of
@@ -22,7 +23,9 @@ from sslkit.progress import Reporter
 
 
 class FeatureCache:
-    """Features in files of a folder, by what they depend on: weights, layer, images and the view they are seen in.
+    """Features in files of a folder, by what they depend on: weights, layer, images, the view they are seen in, and by what.
+
+    Another version of sslkit or torch, or another kind of device, embeds anew: what reads, crops or computes may have changed.
 
     There is one file for each encoder, split and layer; what other weights or other images give takes the place of what lay
     there. How far other images are noticed is said at `sslkit.datasets.contents`. The folder may be deleted at any time.
@@ -39,7 +42,8 @@ class FeatureCache:
         self.folder = folder
         self.device = device
         self.report = report
-        self._common = {"data": data, "view": view}
+        made_with = {"sslkit": sslkit.__version__, "torch": torch.__version__, "device": str(device)}
+        self._common = {"data": data, "view": view, **made_with}
 
     def features(self, network: nn.Module, split: Split, *, encoder: str, layer: str) -> Features:
         """The features that a network gives of a split; `encoder` and `layer` say what it is in words."""

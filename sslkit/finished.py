@@ -36,7 +36,7 @@ class Number:
         predicted: whether it counts images which are right, and what was said of each is kept.
         protocol: as it stands in results.json.
         comparable: dotted keys and values of all that two numbers must share to be compared: the protocol without what
-            identifies the run, and which data.
+            identifies the run, which data, and the contents of the test images.
     """
 
     name: str
@@ -133,11 +133,15 @@ def _numbers(results: list[Result], recipe: Mapping[str, Any]) -> tuple[Number, 
             epoch=last,
             predicted=result.get("predicted", False),
             protocol=result["protocol"],
-            comparable={**_without_the_run(result["protocol"]), **which},
+            comparable={**_without_the_run(result["protocol"]), **which, **_contents(result)},
         )
         for result in trained
         if result["epoch"] == last
     )
+
+
+def _contents(result: Result) -> dict[str, Any]:
+    return {"test_contents": result["test_contents"]} if "test_contents" in result else {}
 
 
 def _without_the_run(protocol: Mapping[str, Any]) -> dict[str, Any]:

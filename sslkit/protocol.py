@@ -17,9 +17,9 @@ def protocol(
     digest: str,
     layer: str,
     num_train: int,
-    num_validation: int | None,
     num_test: int,
     metric: Metric,
+    num_validation: int | None = None,
 ) -> dict[str, Any]:
     """The protocol of an evaluation.
 
@@ -29,9 +29,9 @@ def protocol(
         digest: of the recipe that was trained.
         layer: which output of the network is evaluated, such as `h`.
         num_train: training images, after `labels_per_class` or `labels_fraction`.
-        num_validation: images on which settings are chosen, and which are learnt too in the end; None if nothing is chosen.
         num_test: test images.
         metric: by which classifiers of these images are judged.
+        num_validation: images on which settings are chosen, and which are learnt too in the end; None if nothing is chosen.
     """
     evaluation = build.component(part)
     section = part.to_dict()

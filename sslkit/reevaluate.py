@@ -8,13 +8,13 @@ from pathlib import Path
 
 from sslkit import build
 from sslkit.datasets.stand_in import complaints_of, skipped
-from sslkit.errors import UserError
+from sslkit.errors import UserError, listed
 from sslkit.evaluate import Evaluator
 from sslkit.evaluation_checks import check_layers
 from sslkit.lock import locked
 from sslkit.progress import Reporter
 from sslkit.recipe import LOCATIONS, Recipe
-from sslkit.results import Result, merged
+from sslkit.results import Result, merged, of_other_images
 from sslkit.signals import stop_request
 from sslkit.trained import Trained
 
@@ -47,6 +47,9 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
             )
         seen = [split.images for split in evaluator.splits]
         before, finished = target.read_results()
+        if others := of_other_images(before, results):
+            names = listed(dict.fromkeys(one["name"] for one in others))
+            report.say(f"{target.path}: numbers of other test images are replaced: {names}")
         target.write_results(merged(before, results), finished=finished, unreadable=complaints_of(seen))
     for line in skipped(seen):
         report.say(line)

@@ -19,20 +19,23 @@ from sslkit.evaluations.accuracy import Found, Setting
 Result = dict[str, Any]
 
 _TOP1 = "_top1"  # how the name of a number ends that counts images which are right
+_SAME = ("encoder", "name", "epoch", "protocol")  # two records that agree in these are of one number
 
 
 def merged(before: Sequence[Result], new: Sequence[Result]) -> list[Result]:
-    """All results; of two of the same encoder, name, epoch and protocol the new one."""
-    key = operator.itemgetter("encoder", "name", "epoch", "protocol")
+    """All results; of two of the same encoder, name, epoch and protocol the new one, whatever the circumstances."""
+    key = operator.itemgetter(*_SAME)
     replaced = [key(result) for result in new]
     return [*(result for result in before if key(result) not in replaced), *new]
 
 
-def records(repeats: Sequence[Found], *, encoder: str, epoch: int, protocol: Mapping[str, Any]) -> list[Result]:
+def records(
+    repeats: Sequence[Found], *, encoder: str, epoch: int, protocol: Mapping[str, Any], circumstances: Mapping[str, Any]
+) -> list[Result]:
     """One record a number; the mean where an evaluation was repeated, with the standard deviation and each value beside it.
 
     Of settings that were chosen it is the geometric mean, 0 if one of them is, without a deviation. A number is marked
-    `predicted` if what was said of each image is kept too.
+    `predicted` if what was said of each image is kept too. The circumstances are what a number should not depend on.
     """
     values: dict[str, list[float]] = {}
     kept = {name for name, value in repeats[0] if isinstance(value, np.ndarray)}
@@ -48,6 +51,7 @@ def records(repeats: Sequence[Found], *, encoder: str, epoch: int, protocol: Map
             **({"predicted": True} if predictions_of(name) in kept else {}),
             "epoch": epoch,
             "protocol": protocol,
+            **circumstances,
         }
         for name, each in values.items()
     ]
@@ -56,6 +60,13 @@ def records(repeats: Sequence[Found], *, encoder: str, epoch: int, protocol: Map
 def predictions_of(name: str) -> str | None:
     """What the array is called that a number `..._top1` is counted from; None for other numbers."""
     return f"{name.removesuffix(_TOP1)}_predicted" if name.endswith(_TOP1) else None
+
+
+def of_other_images(before: Sequence[Result], new: Sequence[Result]) -> list[Result]:
+    """Those of the new results that take the place of numbers of other test images."""
+    known = {json.dumps([one[key] for key in _SAME], sort_keys=True): one.get("test_contents") for one in before}
+    contents = [known.get(json.dumps([one[key] for key in _SAME], sort_keys=True)) for one in new]
+    return [one for one, theirs in zip(new, contents, strict=True) if theirs is not None and theirs != one.get("test_contents")]
 
 
 def _summary(values: Sequence[float]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ def _complaint_of_record(record: Any, place: str) -> str | None:
         return complaint
     if not all(_is_number(record[key]) for key in ("value", "spread") if key in record):
         return f"{place}.value or its spread is no number of usual size"
+    if not isinstance(record.get("test_contents", ""), str):
+        return f"{place}.test_contents is no word"
     return _complaint_of_protocol(record["protocol"], f"{place}.protocol")
 
 

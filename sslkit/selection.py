@@ -13,6 +13,8 @@ from sslkit.embedding import Pair, Split
 from sslkit.errors import DataError
 from sslkit.evaluations.held_out import rows_to_hold_out
 
+CHOOSES = ("validation", "selection", "final")  # what an evaluation declares that uses a validation split
+
 
 def labelled_rows(train: Split, *, labels_per_class: int | None, labels_fraction: float | None, seed: int) -> np.ndarray | None:
     """The rows of a split that a number of labels a class, or a share of its labels, leaves; None for all."""
@@ -55,7 +57,7 @@ def num_validation(evaluation: Any, train: Split, validation: Split | None) -> i
     """On how many images an evaluation chooses settings; None if it chooses none, or does not say on how many."""
     called = signatures.written(type(evaluation), "__call__")
     assert called is not None
-    declared = signatures.declared(called, dict.fromkeys(("validation", "selection", "final")))
+    declared = signatures.declared(called, dict.fromkeys(CHOOSES))
     if validation is not None:
         return len(validation.images) if declared else None
     held_out = held_out_by(evaluation)

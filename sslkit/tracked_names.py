@@ -8,7 +8,7 @@ from typing import Any
 from sslkit.sections import Part
 
 _OF_NO_NUMBER = ("name", "every_epochs", "baselines")  # they don't change what is measured
-_ALWAYS = "labels_per_class"  # said also where nothing differs
+_PER_CLASS, _FRACTION = "labels_per_class", "labels_fraction"  # said also where nothing differs
 
 
 def differing_keys(evaluate: Sequence[Part]) -> dict[str, list[str]]:
@@ -25,14 +25,14 @@ def tracked_name(result: Mapping[str, Any], differing: Mapping[str, Sequence[str
     """A result's name, and the settings that tell it from others of the same run.
 
     `knn_top1` where the recipe has one `knn`; `knn_top1_k_5` and `knn_top1_k_20` where it has two that differ in k;
-    `linear_cached_top1_10_labels` with ten labels a class. It is a function of the recipe, so it is the same in every epoch,
-    whichever evaluations are due in it.
+    `linear_cached_top1_10_labels` with ten labels a class, `finetune_top1_labels_fraction_0.01` with a hundredth of them. It is
+    a function of the recipe, so it is the same in every epoch, whichever evaluations are due in it.
     """
     protocol = result["protocol"]
-    keys = [key for key in differing.get(protocol["evaluation"], ()) if key != _ALWAYS]
+    keys = [key for key in differing.get(protocol["evaluation"], ()) if key not in (_PER_CLASS, _FRACTION)] + [_FRACTION]
     settings = {key: protocol.get("features" if key == "layer" else key) for key in keys}
     words = [f"{key}_{_word(value)}" for key, value in settings.items() if value is not None]
-    labels = protocol.get(_ALWAYS)
+    labels = protocol.get(_PER_CLASS)
     return "_".join([result["name"], *words, *([f"{labels}_labels"] if labels else [])])
 
 

@@ -48,7 +48,7 @@ def made(folder, *evaluations, seed=0, overrides=(), finished=True, torch="2.9")
     for one in evaluations:
         about = {"encoder": one["encoder"], "epoch": one["epoch"]}
         about["protocol"] = {**one["facts"], "seed": seed, "recipe": recipe.digest()}
-        records += results.records(one["found"], **about)
+        records += results.records(one["found"], circumstances=one.get("circumstances", {}), **about)
         if one["arrays"]:
             results.keep_arrays(folder, one["found"][0], labels=one["labels"], **about)
     run.write_results(records, finished=finished)
@@ -263,6 +263,15 @@ class TestImageByImage:
         assert names(found) == ["knn_top1", "knn_mean_per_class"]
         assert [pair.row for pair in found.pairs] == [0]
         assert found.refused == []
+
+
+def test_other_test_images_with_the_same_labels_are_another_row(tmp_path):
+    runs = [made(tmp_path / "first", {**evaluation(10), "circumstances": {"computed": {}, "test_contents": "a"}})]
+    same = {**evaluation(9), "circumstances": {"computed": {"device": "cuda"}, "test_contents": "a"}}
+    other = {**evaluation(9), "circumstances": {"computed": {}, "test_contents": "b"}}
+    assert len(compare([*runs, made(tmp_path / "same", same, seed=1)]).pairs) == 1
+    with pytest.raises(UserError, match=r"no number in common\.\n.*test_contents"):
+        compare([*runs, made(tmp_path / "other", other, seed=2)])
 
 
 def evaluation_of_sizes(labels):

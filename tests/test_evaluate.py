@@ -142,6 +142,26 @@ def test_evaluating_again_embeds_nothing_and_gives_the_same(run, tmp_path):
     assert results(again) == results(run)
 
 
+def test_numbers_of_other_images_are_not_replaced_in_silence(tmp_path):
+    for number, name in enumerate(("here", "there")):
+        for split, count in (("train", 16), ("test", 8)):
+            for i in range(count):
+                path = tmp_path / name / split / f"class{i % 2}" / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.random.default_rng([number, i]).integers(256, size=(12, 12, 3), dtype=np.uint8)).save(path)
+    data = '[data]\nname = "image_folder"\nroot = "here"\n\n'
+    text = TEXT[: TEXT.index("[data]")] + data + TEXT[TEXT.index("[train]") : TEXT.index("every_epochs")]
+    sslkit("run", recipe_file(tmp_path, text), cwd=tmp_path)
+    run = tmp_path / "runs" / "small"
+    [first] = results(run)[:1]
+    assert "replaced" not in sslkit("eval", run, cwd=tmp_path).stdout
+    done = sslkit("eval", run, "--set", "data.root=there", cwd=tmp_path)
+    assert "numbers of other test images are replaced: knn_top1" in done.stdout
+    [second] = results(run)[:1]
+    assert first["protocol"] == second["protocol"]
+    assert first["test_contents"] != second["test_contents"]
+
+
 def test_features_of_other_weights_are_embedded_anew(run, tmp_path):
     again = shutil.copytree(run, tmp_path / "again")
     path = again / "features" / "trained-test-h.safetensors"

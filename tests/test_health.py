@@ -100,7 +100,7 @@ class Images:
     def train_batches(self, epoch, batch_size):
         raise NotImplementedError
 
-    train_views = test_batches = train_image = test_image = train_batches
+    train_views = test_batches = train_image = test_image = last = before_last = train_batches
 
     def test_pairs(self, rows, batch_size):
         self.asked.append(rows.tolist())
@@ -115,7 +115,9 @@ def images(n, *, seed=0, apart=0.3):
 
 def found(h, *, pairs=None, seed=0, **parameters):
     test = Features(h, None, None, "test")
-    return dict(Health(**parameters)(test, nn.Flatten().eval(), pairs or images(len(h)), seed))
+    pairs = dict(Health(**parameters)(test, nn.Flatten().eval(), pairs or images(len(h)), seed))
+    assert all(name.startswith("health_") for name in pairs)
+    return {name.removeprefix("health_"): value for name, value in pairs.items()}
 
 
 SHAPES = [(40, 6), (6, 40), (1, 5), (7, 1)]

@@ -55,10 +55,12 @@ def test_rotation_turns_by_the_answer():
 
 def test_pixels_know_all_and_a_blind_encoder_nothing():
     found = dict(TransformProbe(hidden_dim=64)(nn.Flatten().eval(), Corners(), 0))
-    assert set(found) == {f"{one}_{what}" for one in ("grayscale", "rotation", "noise", "sobel") for what in ("top1", "chance")}
-    assert found["rotation_top1"] > 0.95
-    assert found["grayscale_top1"] == 1.0
-    assert found["grayscale_chance"] == pytest.approx(0.8, abs=0.1)
+    assert set(found) == {
+        f"probe_transform_{one}_{what}" for one in ("grayscale", "rotation", "noise", "sobel") for what in ("top1", "chance")
+    }
+    assert found["probe_transform_rotation_top1"] > 0.95
+    assert found["probe_transform_grayscale_top1"] == 1.0
+    assert found["probe_transform_grayscale_chance"] == pytest.approx(0.8, abs=0.1)
 
     class Blind(nn.Module):
         def forward(self, x):
@@ -66,7 +68,7 @@ def test_pixels_know_all_and_a_blind_encoder_nothing():
 
     blind = dict(TransformProbe(hidden_dim=8, epochs=3)(Blind().eval(), Corners(), 0))
     for transform in ("grayscale", "rotation", "noise", "sobel"):
-        assert blind[f"{transform}_top1"] <= blind[f"{transform}_chance"] + 1e-9
+        assert blind[f"probe_transform_{transform}_top1"] <= blind[f"probe_transform_{transform}_chance"] + 1e-9
 
 
 def test_same_twice_and_the_encoder_stays():
@@ -83,12 +85,15 @@ def test_gray_images_are_not_asked_for_their_colour():
     images.train, images.test = images.train[:, :1], images.test[:, :1]
     with pytest.raises(DataError, match="leave grayscale out of its transforms"):
         TransformProbe()(nn.Flatten().eval(), images, 0)
-    assert dict(TransformProbe(transforms=("sobel",), epochs=2)(nn.Flatten().eval(), images, 0))["sobel_top1"] > 0.4
+    assert (
+        dict(TransformProbe(transforms=("sobel",), epochs=2)(nn.Flatten().eval(), images, 0))["probe_transform_sobel_top1"]
+        > 0.4
+    )
 
 
 def test_a_last_batch_of_one_image():
     found = dict(TransformProbe(transforms=("rotation",), hidden_dim=8, epochs=2)(nn.Flatten().eval(), Corners(n=257), 0))
-    assert 0 <= found["rotation_top1"] <= 1
+    assert 0 <= found["probe_transform_rotation_top1"] <= 1
 
 
 def test_images_are_changed_before_they_are_normalised():
@@ -124,4 +129,4 @@ def test_it_needs_no_labels():
             return iter(torch.from_numpy(self.train).split(batch_size))
 
     found = dict(TransformProbe(transforms=("rotation",), epochs=1)(nn.Flatten().eval(), Unlabelled(), 0))
-    assert set(found) == {"rotation_top1", "rotation_chance"}
+    assert set(found) == {"probe_transform_rotation_top1", "probe_transform_rotation_chance"}

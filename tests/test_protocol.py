@@ -4,10 +4,12 @@ import io
 from functools import partial
 
 import pytest
+import torch
 from rich.console import Console
 from small import TEXT
 from torch import nn
 
+import sslkit
 from sslkit import build, results
 from sslkit.datasets.shapes import Shapes
 from sslkit.errors import DataError
@@ -54,7 +56,7 @@ def test_what_is_counted_is_what_is_held_out(tmp_path):
     part = one.recipe.evaluate[0]
     found = one._protocol(part, "h")
     assert (found["validation_images"], found["validation_fraction"]) == (20, 0.4)
-    assert found["nesterov"] is True
+    assert (found["nesterov"], found["lr_scaling"]) == (True, "none")
     assert not {"base_lr", "weight_decay", "epochs"} & set(found), "the grid has them"
 
 
@@ -118,18 +120,47 @@ def test_classes_that_nothing_is_learnt_of_are_said_once(tmp_path):
     ]
 
 
+def test_by_what_it_was_computed_stands_beside_the_protocol(tmp_path):
+    one = evaluator(tmp_path, 'name = "knn"\nk = 1')
+    record = one.trained(nn.Flatten(), nn.Identity(), epoch=1, parts=one.recipe.evaluate)[0]
+    assert record["computed"]["precision"] == "fp32"
+    assert record["computed"]["versions"]["sslkit"] == sslkit.__version__
+    assert record["computed"]["device"] == one.device.type
+    assert record["test_contents"] == Shapes("test", num_images=60, size=12).contents
+    other = {**record, "computed": {}, "value": 0.5}
+    assert results.merged([record], [other]) == [other], "it is the same number"
+    assert results.of_other_images([record], [other]) == []
+    elsewhere = {**other, "test_contents": "others"}
+    assert results.merged([record], [elsewhere]) == [elsewhere]
+    assert results.of_other_images([record], [elsewhere]) == [elsewhere]
+    assert results.of_other_images([{**record, "epoch": 2}], [elsewhere]) == []
+
+
+@pytest.mark.parametrize("package", [sslkit, torch])
+def test_another_version_embeds_anew(tmp_path, monkeypatch, package):
+    def files():
+        one = evaluator(tmp_path, 'name = "knn"\nk = 1')
+        one.trained(nn.Flatten(), nn.Identity(), epoch=1, parts=one.recipe.evaluate)
+        return [path.stat().st_mtime_ns for path in sorted((tmp_path / "features").iterdir())]
+
+    first = files()
+    assert files() == first
+    monkeypatch.setattr(package, "__version__", "0.0.0")
+    assert all(now > then for now, then in zip(files(), first, strict=True))
+
+
 def test_the_mean_of_settings_is_geometric():
     """They come from a grid in equal ratios: of 1e-6 and 1e4 the arithmetic mean is almost the larger one."""
     repeats = [
         [("l2", Setting(l2)), ("decay", Setting(decay)), ("top1", top1)] for l2, decay, top1 in ((1e-6, 0, 0.4), (1e4, 1, 0.6))
     ]
-    l2, decay, top1 = results.records(repeats, encoder="trained", epoch=1, protocol={})
+    l2, decay, top1 = results.records(repeats, encoder="trained", epoch=1, protocol={}, circumstances={})
     assert l2["value"] == pytest.approx(1e-1)
     assert "spread" not in l2
     assert l2["values"] == [1e-6, 1e4]
     assert decay["value"] == 0
     assert (top1["value"], top1["spread"]) == (pytest.approx(0.5), pytest.approx(0.02**0.5))
-    [one] = results.records(repeats[:1], encoder="trained", epoch=1, protocol={})[:1]
+    [one] = results.records(repeats[:1], encoder="trained", epoch=1, protocol={}, circumstances={})[:1]
     assert (one["value"], type(one["value"])) == (1e-6, float)
 
 

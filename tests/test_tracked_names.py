@@ -37,6 +37,7 @@ def names(*sections):
 def test_by_hand():
     assert names(("knn", "k = 3")) == ["knn_top1"]
     assert names(("knn", "k = 3\nlabels_per_class = 10")) == ["knn_top1_10_labels"]
+    assert names(("knn", "k = 3\nlabels_fraction = 0.01")) == ["knn_top1_labels_fraction_0.01"]
     assert names(("knn", "k = 3"), ("linear_cached", "epochs = 3")) == ["knn_top1", "linear_cached_top1"]
     assert names(("knn", "k = 3"), ("knn", "k = 3\nlabels_per_class = 10")) == ["knn_top1", "knn_top1_10_labels"]
     assert names(("knn", "k = 3"), ("knn", 'k = 5\nevery_epochs = 1\nbaselines = ["pixels"]')) == [

@@ -27,13 +27,14 @@ class Health:
 
     | number | is | all features the same | healthy |
     |---|---|---|---|
-    | `rankme` | effective rank | 1 | large; d at most |
-    | `dead_dimensions` | share of dimensions that hardly move | 1 | 0 |
-    | `uniformity` | how evenly directions cover the sphere | 0 | towards -4 |
-    | `alignment` | distance of two views of an image | 0 | small, though `uniformity` is far below 0 |
-    | `feature_std` | standard deviation of the directions | 0 | towards 1 |
+    | `health_rankme` | effective rank | 1 | large; d at most |
+    | `health_dead_dimensions` | share of dimensions that hardly move | 1 | 0 |
+    | `health_uniformity` | how evenly directions cover the sphere | 0 | towards -4 |
+    | `health_alignment` | distance of two views of an image | 0 | small, though `health_uniformity` is far below 0 |
+    | `health_feature_std` | standard deviation of the directions | 0 | towards 1 |
 
-    With h the features, as they are, `s_k` the singular values of all of them together, and `u = h / ||h||`:
+    What follows leaves `health_` out. With h the features, as they are, `s_k` the singular values of all of them together, and
+    `u = h / ||h||`:
 
         rankme           exp(- sum_k p_k log p_k),  p_k = s_k / sum(s) + 1e-7            (arXiv:2210.02885, eq. 1)
         dead_dimensions  share of j with  std(h_j) <= dead_below * sqrt(mean(h^2))
@@ -89,11 +90,11 @@ class Health:
         sampled = self._sampled(len(test.h), seed)
         ranked = sampled if min(test.h.shape) > _WIDEST else np.arange(len(test.h), dtype=np.int64)
         return [
-            ("rankme", rankme(singular_values(test.h, ranked))),
-            ("dead_dimensions", dead_dimensions(test.h, below=self.dead_below)),
-            ("uniformity", uniformity(test.h, sampled)),
-            ("alignment", alignment(encoder, images.test_pairs(sampled, _BATCH))),
-            ("feature_std", feature_std(test.h)),
+            ("health_rankme", rankme(singular_values(test.h, ranked))),
+            ("health_dead_dimensions", dead_dimensions(test.h, below=self.dead_below)),
+            ("health_uniformity", uniformity(test.h, sampled)),
+            ("health_alignment", alignment(encoder, images.test_pairs(sampled, _BATCH))),
+            ("health_feature_std", feature_std(test.h)),
         ]
 
     def _sampled(self, num_images: int, seed: int) -> Rows:

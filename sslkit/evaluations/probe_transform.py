@@ -45,8 +45,8 @@ class TransformProbe:
     by SGD with Nesterov momentum 0.9 and a cosine. The paper says nothing of the network's size or training; these are ours.
     Images are changed while they are in [0, 1]: before the operation that ends the evaluation view, such as `normalize`.
 
-    Gives `rotation_top1` and so on, and `rotation_chance`, the share of the most frequent answer among the test images, which
-    needs no eyes.
+    Gives `probe_transform_rotation_top1` and so on, and `probe_transform_rotation_chance`, the share of the most frequent
+    answer among the test images, which needs no eyes.
 
     Args:
         transforms: which questions.
@@ -92,7 +92,7 @@ class TransformProbe:
             train, test = asked(plain.train_views(0, _ROWS), split="train"), asked(plain.test_batches(_ROWS), split="test")
             right = self._right(train, test, num_answers=question.num_answers, seed=seed)
             chance = np.bincount(test.answers).max() / len(test.answers)
-            found += [(f"{transform}_top1", right), (f"{transform}_chance", float(chance))]
+            found += [(f"probe_transform_{transform}_top1", right), (f"probe_transform_{transform}_chance", float(chance))]
         return found
 
     def _questions(self) -> dict[str, Question]:

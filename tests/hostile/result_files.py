@@ -57,6 +57,7 @@ CASES = {
     "spread that is a word": Case(record(spread="wide"), "no number of usual size"),
     "epoch that is a word": Case(record(epoch="last"), "epoch is of another kind"),
     "law that is a list": Case(protocol(law=[1]), "law is no sentence"),
+    "contents that are a list": Case(record(test_contents=[1]), "test_contents is no word"),
     "view of numbers": Case(protocol(view=[1, 2]), "no list of operations"),
     "no protocol": Case(record(protocol=None), "protocol is of another kind"),
     "escape codes and markup in a name": Case(record(name=ESCAPES), "no number in common"),

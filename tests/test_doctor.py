@@ -16,7 +16,7 @@ import torch
 from fake_plugins import install  # noqa: F401 (a fixture)
 from small import TEXT, recipe_file, sslkit
 
-from sslkit import limits, lock, machine, toml
+from sslkit import apart, limits, lock, machine, toml
 from sslkit.doctor import arithmetic, examination, findings, needs, offers, packages, processor, recipe, report, room, terminal
 from sslkit.doctor.findings import Asked, Finding
 
@@ -384,6 +384,15 @@ def test_a_fault_of_the_doctor_is_not_its_end():
     assert [one.state for one in found] == ["ok", "warning"]
     assert "KeyError: 'model name'" in found[1].text
     assert examination._found("a", probe, needed=True)[1].state == "error"
+
+
+def test_a_probe_that_the_system_kills(tmp_path):
+    with (tmp_path / "said").open("w+") as said:
+        asked_for = examination._ended("memory", apart.Ended(-9), examination.OF_RECIPE, said)
+        aside = examination._ended("device", apart.Ended(None), examination.APART[1], said)
+    assert asked_for.state == "error"
+    assert "was ended, SIGKILL (the system does that when memory runs out)." in asked_for.text
+    assert (aside.state, "no answer for too long" in aside.text) == ("warning", True)
 
 
 # The command

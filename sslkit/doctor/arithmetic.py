@@ -52,7 +52,7 @@ def torch_threads(_: Asked) -> Iterator[Finding]:
     threads, cores = torch.get_num_threads(), limits.cores().usable
     text = f"{threads} for {cores} {'core' if cores == 1 else 'cores'}"
     if threads > cores:
-        yield warning("torch threads", text, f"they wait for each other: set OMP_NUM_THREADS={cores}.")
+        yield warning("torch threads", text, f"They wait for each other: set OMP_NUM_THREADS={cores}.")
     elif threads < cores and (set_by := [name for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ]):
         yield warning("torch threads", text, f"{' and '.join(set_by)} says so; without it all cores work.")
     else:
@@ -72,11 +72,11 @@ def devices(_: Asked) -> Iterator[Finding]:
     if not _DRIVER.exists():
         yield ok("device", text)
     elif torch.version.cuda is None:
-        yield warning("device", text, f"this machine has NVIDIA's driver, and torch {torch.__version__} is built without CUDA.")
+        yield warning("device", text, f"This machine has NVIDIA's driver, and torch {torch.__version__} is built without CUDA.")
     else:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
         why = f"CUDA_VISIBLE_DEVICES={hidden!r} hides it, or it" if hidden is not None else "it"
-        advice = f"this machine has NVIDIA's driver: {why} is older than CUDA {torch.version.cuda}, which torch was built for."
+        advice = f"This machine has NVIDIA's driver: {why} is older than CUDA {torch.version.cuda}, which torch was built for."
         yield warning("device", text, advice)
 
 

@@ -90,7 +90,7 @@ def workers(asked: Asked) -> Iterator[Finding]:
     text = f"{beside}, for {cores} usable {'core' if cores == 1 else 'cores'}"
     if number and busy > cores:
         fewer = max(0, cores // asked.num_processes - 1)
-        yield warning("workers", text, f"they take turns: --set data.workers={fewer} is as fast or faster.")
+        yield warning("workers", text, f"They take turns: --set data.workers={fewer} is as fast or faster.")
     else:
         yield ok("workers", text)
     if not number or not SHARED_MEMORY.is_dir():

@@ -41,7 +41,7 @@ def processor(_: Asked) -> Iterator[Finding]:
     found = [name for name in _INSTRUCTIONS if name in flags]
     text = f"{model}; {', '.join(found) or 'no vector instructions known of'}"
     if flags and platform.machine() in ("x86_64", "AMD64") and "avx2" not in found:
-        yield warning("processor", text, "without AVX2 networks are several times slower; take another machine.")
+        yield warning("processor", text, "Without AVX2 networks are several times slower; take another machine.")
     else:
         yield ok("processor", text)
 
@@ -53,7 +53,7 @@ def cores(_: Asked) -> Iterator[Finding]:
     bounds += [f"{found.quota:g} paid for by its control group"] if found.quota else []
     text = f"{found.usable} usable of {found.machine}{': ' if bounds else ''}{', '.join(bounds)}"
     if found.quota and found.quota < found.affinity:
-        advice = f"torch starts a thread for each of {found.affinity}: set OMP_NUM_THREADS={found.usable}, or raise the limit."
+        advice = f"Torch starts a thread for each of {found.affinity}: set OMP_NUM_THREADS={found.usable}, or raise the limit."
         yield warning("cores", text, advice)
     else:
         yield ok("cores", text)

@@ -23,7 +23,7 @@ def memory(_: Asked) -> Iterator[Finding]:
     limit = f", limited to {size(found.limit)} by the control group" if found.limit else ""
     text = f"{size(found.total)}{limit}, {'unknown' if found.available is None else size(found.available)} available"
     if found.available is not None and found.available < _LITTLE:
-        yield warning("memory", text, "torch alone takes half a GiB: end other programs, or raise the limit.")
+        yield warning("memory", text, "Torch alone takes half a GiB: end other programs, or raise the limit.")
     else:
         yield ok("memory", text)
 
@@ -36,7 +36,7 @@ def shared_memory(_: Asked) -> Iterator[Finding]:
     usage = shutil.disk_usage(SHARED_MEMORY)
     text = f"{SHARED_MEMORY}, {size(usage.total)}, {size(usage.free)} free"
     if usage.free < _LITTLE:
-        advice = "workers hand views over through it: give more of it (docker: --shm-size=8g), or set data.workers = 0."
+        advice = "Workers hand views over through it: give more of it (docker: --shm-size=8g), or set data.workers = 0."
         yield warning("shared memory", text, advice)
     else:
         yield ok("shared memory", text)
@@ -47,7 +47,7 @@ def open_files(_: Asked) -> Iterator[Finding]:
     soft, hard = (_counted(limit) for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
     text = f"{soft} at once{f'; ulimit -n may raise that to {hard}' if soft != hard else ''}"
     if soft != "unlimited" and int(soft) < _FEW_FILES:
-        yield warning("open files", text, f"workers and their slots need several each: ulimit -n {_FEW_FILES} or more.")
+        yield warning("open files", text, f"Workers and their slots need several each: ulimit -n {_FEW_FILES} or more.")
     else:
         yield ok("open files", text)
 

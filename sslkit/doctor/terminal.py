@@ -21,7 +21,7 @@ def encoding(_: Asked) -> Iterator[Finding]:
     if all(_is_utf8(name) for name in found.values()):
         yield ok("encoding", text)
     else:
-        advice = "names outside of ASCII are not shown as they are, or not found: set PYTHONUTF8=1, or LANG=C.UTF-8."
+        advice = "Names outside of ASCII are not shown as they are, or not found: set PYTHONUTF8=1, or LANG=C.UTF-8."
         yield warning("encoding", text, advice)
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from threading import Event, Timer
 from typing import IO, Any, NamedTuple
 
@@ -39,7 +39,7 @@ class Ended(NamedTuple):
 
 def answers(
     code: str, *arguments: str, number: int, stderr: IO[str] | None = None, patience: float | None = None
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """What a program answers to some questions, one after another: any JSON value, or Ended.
 
     The program hands its answers to `give`. Its arguments are the number of the first question, from 0, and `arguments`. Where

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sslkit.commands import components, plugins, recipes, replay, runs
+from sslkit.commands import components, doctor, plugins, recipes, replay, runs
 from sslkit.errors import LACKING, ResourceError, SslkitError
 from sslkit.printable import printable
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     help="Self-supervised learning from recipes, with numbers to trust.",
 )
 
-for part in (runs, replay, recipes, components, plugins):
+for part in (runs, replay, recipes, components, plugins, doctor):
     app.add_typer(part.app)
 
 

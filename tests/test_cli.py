@@ -36,6 +36,7 @@ def modules_after(*arguments, prefix="pass"):
         (["copy", "quickstart", "TMP/mine.toml"], ["torch", "numpy", "cv2"]),
         (["plugins"], ["torch", "numpy", "cv2"]),
         (["compare", "--help"], ["torch", "numpy", "cv2"]),
+        (["doctor", "--help"], ["torch", "numpy", "cv2"]),
     ],
 )
 def test_what_starts_quickly_does_not_import_torch(arguments, absent, tmp_path):

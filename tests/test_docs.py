@@ -95,6 +95,7 @@ def test_python_is_run_block_after_block(path, session):
         "distributed.ranks",
         "known_plugins",
         "new_plugin.names",
+        "doctor.findings",
         "draws",
         "encoder",
         "micro_batches",
@@ -116,6 +117,7 @@ def test_no_example_is_forgotten():
     assert files == {
         "conformance",
         "ranks",
+        "findings",
         "draws",
         "encoder",
         "micro_batches",

@@ -1,7 +1,7 @@
-"""What the loss of a node costs: two elastic agents on this machine, of which one is killed with all it started, and brought back.
+"""What the loss of a node costs: of two elastic agents on this machine one is killed with all it started, and brought back.
 
-The job goes on with the one that is left, from the last checkpoint and with the same batch, and with both again once the other is
-back. Prints when each happened. Two agents on one machine are not two machines: the network between them does not fail here.
+The job goes on with the one that is left, from the last checkpoint and with the same batch, and with both again once the other
+is back. Prints when each happened. Two agents on one machine are not two machines: the network between them does not fail here.
 
     python benchmarks/node_loss.py
 """
@@ -48,8 +48,9 @@ def agent(folder: Path, port: int, *, host: bool) -> subprocess.Popen[bytes]:
     keep_alive = "keep_alive_interval=1,keep_alive_max_attempt=3,last_call_timeout=5"
     command += ["--rdzv-conf", f"is_host={int(host)},{keep_alive}", "--local-addr", "127.0.0.1"]
     command += ["-m", "sslkit", "run", str(folder / "job.toml"), "-o", str(folder / "run")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    settings = {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, env={**os.environ, **settings}, start_new_session=True, stdout=quiet, stderr=quiet)
 
 
 def steps(folder: Path) -> int:
@@ -69,8 +70,9 @@ def await_progress(folder: Path, *, from_step: int, by: int, patience: float = 3
 
 
 def ranks_of(folder: Path) -> str:
-    """What the last lines of timing.jsonl or the resolved recipe say of how many train together."""
-    return next((line for line in (folder / "run/resolved.toml").read_text().splitlines() if line.startswith("ranks")), "")
+    """How many processes train together, as the resolved recipe says."""
+    lines = (folder / "run/resolved.toml").read_text().splitlines()
+    return next((line for line in lines if line.startswith("processes")), "processes: not said")
 
 
 def main() -> None:
@@ -96,7 +98,8 @@ def main() -> None:
             print(f"finished {time.perf_counter() - began:.1f} s later, exit status {first.returncode}; {ranks_of(folder)}")
             results = json.loads((folder / "run/results.json").read_text())
             lines = [json.loads(line)["step"] for line in (folder / "run/metrics.jsonl").read_text().splitlines()]
-            print(f"finished: {results['finished']}; steps logged once each, in order: {lines == list(range(1, len(lines) + 1))}")
+            in_order = lines == list(range(1, len(lines) + 1))
+            print(f"finished: {results['finished']}; steps logged once each, in order: {in_order}")
         finally:
             for one in (first, second):
                 if one.poll() is None:

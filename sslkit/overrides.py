@@ -13,7 +13,7 @@ _MOST_DIGITS = 10  # of an item's number
 
 
 def override(data: dict[str, Any], overrides: Sequence[str], *, places: Places) -> None:
-    """Put `KEY=VALUE` into the data; a value that is not TOML is a string."""
+    """Put `KEY=VALUE` into the data; a value that is not TOML is a string, and the number after a list's last item adds one."""
     for text in overrides:
         dotted, equals, value = text.partition("=")
         if not equals or not dotted.strip():
@@ -34,6 +34,8 @@ def override(data: dict[str, Any], overrides: Sequence[str], *, places: Places) 
                 raise UserError(f"--set {text}: the recipe has no {dotted!r}.")
         path[-1] = _key(path[-1], target)
         try:
+            if isinstance(target, list) and path[-1] == len(target):
+                target.append(None)  # the number after the last one's adds an item
             target[path[-1]] = _value(value)
         except (TypeError, IndexError):
             raise UserError(f"--set {text}: the recipe has no {dotted!r}.") from None

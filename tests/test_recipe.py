@@ -213,6 +213,15 @@ def test_a_table_that_an_override_replaces_is_blamed_on_the_override():
     assert problems(TEXT, "loss={name='nt_xentt'}")[0].startswith("--set loss: loss.name: no loss is called 'nt_xentt'.")
 
 
+def test_the_number_after_the_last_item_adds_one():
+    num = len(Recipe.parse(TEXT).evaluate)
+    added = Recipe.parse(TEXT, overrides=[f'evaluate.{num}={{name="logistic"}}', f"evaluate.{num}.layer=z"])
+    assert [part.name for part in added.evaluate][num:] == ["logistic"]
+    assert added.evaluate[num].options["layer"] == "z"
+    with pytest.raises(UserError, match=f"the recipe has no 'evaluate.{num + 1}'"):
+        Recipe.parse(TEXT, overrides=[f'evaluate.{num + 1}={{name="logistic"}}'])
+
+
 def test_hostile_overrides():
     for wrong in ("augmentations.\u00b2.size=3", "data.root=\udce9"):
         with pytest.raises(UserError, match="--set"):

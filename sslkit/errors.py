@@ -132,8 +132,13 @@ class RunFolderError(UserError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """` Did you mean 'temperature'?` for a word close to a known one, else nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    """` Did you mean 'temperature'?` for a word close to a known one, whatever their case, else nothing."""
+    names = list(known)
+    same = [name for name in names if name.casefold() == word.casefold()]
+    near = same or difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if not near:
+        folded = {name.casefold(): name for name in names}
+        near = [folded[one] for one in difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)]
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sslkit import build, toml
-from sslkit.errors import RecipeError, SslkitError, UserError
+from sslkit.errors import RecipeError, SslkitError, UserError, did_you_mean
 from sslkit.recipe import Recipe
 from sslkit.registry import register, registry_of
 from sslkit.schema import recipe_schema
@@ -220,6 +220,21 @@ def test_the_number_after_the_last_item_adds_one():
     assert added.evaluate[num].options["layer"] == "z"
     with pytest.raises(UserError, match=f"the recipe has no 'evaluate.{num + 1}'"):
         Recipe.parse(TEXT, overrides=[f'evaluate.{num + 1}={{name="logistic"}}'])
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("K", "k"),
+        ("k", "k"),
+        ("TEMPERATUR", "temperature"),
+        ("temperatur", "temperature"),
+        ("x", None),
+        ("Metrik", "metric_of"),
+    ],
+)
+def test_a_misspelt_word_is_recognised_whatever_its_case(word, near):
+    assert did_you_mean(word, ["metric_of", "temperature", "k"]) == (f" Did you mean {near!r}?" if near else "")
 
 
 def test_hostile_overrides():

@@ -51,7 +51,8 @@ def check_splits(
                 name = recipe.data.options["split"]
                 refuse_seen_in_pretraining(build.training_images(recipe, images), name, splits.test(part))
         except DataError as error:
-            raise DataError(f"evaluate.{number} ({part.name}): {error}") from error
+            sentence = str(error).removeprefix("evaluate: ")  # an evaluation does not know which section it is
+            raise DataError(f"evaluate.{number} ({part.name}): {sentence}") from error
     learning = [part for part in recipe.evaluate if _learns(part)]
     said = [unlearnt_classes(splits.train(part), splits.validation(part), splits.test(part)) for part in learning]
     for sentence in dict.fromkeys(one for one in said if one is not None):

@@ -341,10 +341,24 @@ def test_missing_labels_classes_and_images():
         classified(k=5)(train, features(test.h, [-1, 0, 1, -1, 2], split="val"))
     with pytest.raises(DataError, match="the split 'val' has no images"):
         classified(k=5)(train, features(np.empty((0, 8)), [], split="val"))
-    with pytest.raises(DataError, match=r"'train' and 'val' have different classes \(a, b, c, d and a, c, b, d\)"):
+    with pytest.raises(
+        DataError, match=r"'train' and 'val' have different classes \(in another order: a, b, c, d and a, c, b, d\)"
+    ):
         classified(k=5)(
             features(train.h, train.labels, classes=("a", "b", "c", "d")),
             features(test.h, test.labels, split="val", classes=("a", "c", "b", "d")),
+        )
+    many = [tuple(f"{prefix}{number}" for number in range(7)) for prefix in "xy"]
+    says = r"\(only 'train' has x0, x1, x2, x3, x4, \.\.\. 7 in all and only 'val' has y0, y1, y2, y3, y4, \.\.\. 7 in all\)"
+    with pytest.raises(DataError, match=says):
+        classified(k=5)(
+            features(train.h, train.labels, classes=("both", *many[0])),
+            features(test.h, test.labels, split="val", classes=(*many[1], "both")),
+        )
+    with pytest.raises(DataError, match=r"\(only 'val' has c\)"):
+        classified(k=5)(
+            features(train.h, train.labels, classes=("a", "b")),
+            features(test.h, test.labels, split="val", classes=("a", "b", "c")),
         )
     with pytest.raises(DataError, match="there is a label 3, but only 2 classes"):
         classified(k=5)(features(train.h, train.labels, classes=("a", "b")), test)

@@ -193,7 +193,7 @@ def test_what_is_refused(tmp_path):
         (
             features(normal(2), [0, 1], split="train", classes=("a", "b")),
             features(normal(2), [0, 1], classes=("b", "a")),
-            r"'train' and 'test' have different classes \(a, b and b, a\), and 'neighbours_picture' needs the same",
+            r"'train' and 'test' have different classes \(in another order: a, b and b, a\), and 'neighbours_picture' needs the same",
         ),
     ):
         with pytest.raises(DataError, match=says):

@@ -148,7 +148,7 @@ def require_same_classes(train: Features, test: Features, evaluation: str) -> No
     if train.classes is not None and test.classes is not None and train.classes != test.classes:
         raise DataError(
             f"evaluate: the splits {train.split!r} and {test.split!r} have different classes "
-            f"({_shown(train.classes)} and {_shown(test.classes)}), and {evaluation!r} needs the same in both."
+            f"({_difference(train, test)}), and {evaluation!r} needs the same in both."
         )
 
 
@@ -226,6 +226,15 @@ def _pair(
             f"{evaluation!r} numbers from 0."
         )
     return LabelledPair(train, test, highest + 1 if classes is None else len(classes))
+
+
+def _difference(train: Features, test: Features) -> str:
+    """What one split has and the other has not; both lists where only the order is another."""
+    ours, theirs = train.classes or (), test.classes or ()
+    sides = ((train.split, ours, set(theirs)), (test.split, theirs, set(ours)))
+    own = [(split, [name for name in classes if name not in others]) for split, classes, others in sides]
+    said = [f"only {split!r} has {_shown(classes)}" for split, classes in own if classes]
+    return " and ".join(said) or f"in another order: {_shown(ours)} and {_shown(theirs)}"
 
 
 def _shown(classes: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ def labelled_rows(train: Split, *, labels_per_class: int | None, labels_fraction
     if labels_fraction is not None:
         return share(labels, labels_fraction, seed=seed)
     assert labels_per_class is not None
-    return balanced(labels, labels_per_class, seed=seed, split=train.name)
+    return balanced(labels, labels_per_class, seed=seed, split=train.name, classes=train.images.classes)
 
 
 def for_selection(train: Split, validation: Split | None, *, fraction: float = 0.1) -> Pair:

@@ -176,5 +176,9 @@ def test_balanced_labels():
     labels = np.arange(100) % 10
     rows = balanced(labels, 3, seed=0, split="train")
     assert (np.bincount(labels[rows]) == 3).all()
-    with pytest.raises(DataError, match="asks for 11 images a class, and a class of the split 'train' has 10"):
-        balanced(labels, 11, seed=0, split="train")
+    uneven = labels[np.arange(100) != 13]  # one image of label 3 less
+    for classes, name in ((None, "of label 3"), (tuple("abcdefghij"), "'d'")):
+        with pytest.raises(
+            DataError, match=f"asks for 11 images a class, and the class {name} of the split 'train' has only 9"
+        ):
+            balanced(uneven, 11, seed=0, split="train", classes=classes)

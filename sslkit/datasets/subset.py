@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int64, UInt8
 
@@ -73,13 +75,19 @@ def share(labels: Int64[np.ndarray, " n"], fraction: float, *, seed: int) -> Int
     return np.sort(np.concatenate([rows[: max(1, round(fraction * len(rows)))] for rows in of_class]))
 
 
-def balanced(labels: Int64[np.ndarray, " n"], per_class: int, *, seed: int, split: str) -> Int64[np.ndarray, " m"]:
+def balanced(
+    labels: Int64[np.ndarray, " n"], per_class: int, *, seed: int, split: str, classes: Sequence[str] | None = None
+) -> Int64[np.ndarray, " m"]:
     """Indices of `per_class` images of each class, sorted; DataError where a class has fewer."""
     order = draws.shuffled(len(labels), seed, "labels_per_class")
-    chosen = [order[labels[order] == label][:per_class] for label in np.unique(labels)]
-    fewest = min(len(rows) for rows in chosen)
-    if fewest < per_class:
+    found = np.unique(labels)
+    chosen = [order[labels[order] == label][:per_class] for label in found]
+    fewest = min(range(len(found)), key=lambda i: len(chosen[i]))
+    if len(chosen[fewest]) < per_class:
+        label = int(found[fewest])
+        name = repr(classes[label]) if classes is not None and 0 <= label < len(classes) else f"of label {label}"
         raise DataError(
-            f"evaluate.labels_per_class: asks for {per_class} images a class, and a class of the split {split!r} has {fewest}."
+            f"labels_per_class: asks for {per_class} images a class, and the class {name} of the split {split!r} has only "
+            f"{len(chosen[fewest])}."
         )
     return np.sort(np.concatenate(chosen))

@@ -72,6 +72,8 @@ def _short(value: Any) -> str:
 
 def _caption(results: Sequence[Mapping[str, Any]], *, last: int, num_unreadable: int) -> str:
     skipped = f"; {num_unreadable} images could not be read, and others stood in for them" if num_unreadable else ""
+    if num_unreadable == 1:
+        skipped = "; 1 image could not be read, and another stood in for it"
     if not results:
         return f"no numbers{skipped}"
     facts = results[0]["protocol"]

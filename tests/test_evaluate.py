@@ -269,6 +269,9 @@ def test_a_recipe_that_only_draws(tmp_path):
     assert {path.name for path in run.iterdir()} >= {"neighbours.png", "pixels"}
     assert results(run) == []
     assert results_table([], title="nothing").caption == "no numbers"
+    one, two = (results_table([], title="", unreadable=["a"] * num).caption for num in (1, 2))
+    assert one == "no numbers; 1 image could not be read, and another stood in for it"
+    assert two == "no numbers; 2 images could not be read, and others stood in for them"
 
 
 CHOOSING = """
@@ -349,6 +352,7 @@ def test_what_is_wrong_with_a_validation_split_shows_before_any_training(tmp_pat
     with pytest.raises(DataError, match=rf"^evaluate\.0 \({name}\): ") as caught:
         Evaluator(Recipe.parse(text), opened(change), folder=tmp_path, report=report, poll=lambda: None)
     assert says in str(caught.value)
+    assert "evaluate: " not in str(caught.value), "the place is said once"
 
 
 @pytest.mark.parametrize("name", ["logistic", "finetune_grid"])

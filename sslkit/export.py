@@ -10,7 +10,7 @@ from torch import nn
 from sslkit import build, checkpoint, machine
 from sslkit.datasets.stand_in import skipped
 from sslkit.embedding import Split, embed
-from sslkit.errors import DataError, UserError
+from sslkit.errors import DataError, UnknownSplit, UserError
 from sslkit.evaluations.features import Features
 from sslkit.layer import at_layer
 from sslkit.progress import Reporter
@@ -41,7 +41,10 @@ def embed_run(run: Trained, split: str, *, layer: str, into: Path, report: Repor
         raise UserError(f"--output: must end in .safetensors, is {str(into)!r}.")
     _refuse_another_encoder(run)
     network = at_layer(run.encoder, run.head, layer).to(machine.device()).eval()
-    images = build.images(run.recipe, split)
+    try:
+        images = build.images(run.recipe, split)
+    except UnknownSplit as error:
+        raise UnknownSplit(f"--split {split}: {error}") from error
     try:
         run.check_channels(images)
     except DataError as error:

@@ -498,7 +498,7 @@ class TestEmbed:
             (["-o", "f.npy"], "--output: must end in .safetensors, is 'f.npy'."),
             (["--data", "nowhere"], "--data nowhere: there is no such folder."),
             (["--data", '{ name = "shapse" }'], "Did you mean 'shapes'?"),
-            (["--split", "vall"], "vall"),
+            (["--split", "vall"], "--split vall: dataset 'shapes' has no split 'vall'. Did you mean 'val'?"),
             (["--data", '{ name = "shapes", channels = 1 }'], "--data: has images of 1 channel, and the encoder takes 3."),
             (["--set", "train.epochs=7"], "--set: embedding can't change what was trained:\n  train.epochs: 3 -> 7"),
         ],

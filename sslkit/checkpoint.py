@@ -234,11 +234,24 @@ def restore_weights(checkpoint: Checkpoint, method: nn.Module) -> None:
     """Put the weights and buffers of a method back; CheckpointError if they belong to another network."""
     if (kind := checkpoint.facts.get("kind", "checkpoint")) != "checkpoint":
         raise CheckpointError(f"{checkpoint.path}: is no checkpoint of a training; it says that it is of kind {kind!r:.40}.")
+    weights = checkpoint.weights()
     try:
-        method.load_state_dict(checkpoint.weights())
+        method.load_state_dict(weights)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise CheckpointError(f"{checkpoint.path}: holds another network: {first}") from error
+        differing = _differing(weights, method.state_dict()) or first
+        raise CheckpointError(f"{checkpoint.path}: holds another network: {differing}") from error
+
+
+def _differing(stored: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> str:
+    """How many names one of them has and the other has not, and the first; torch would list all."""
+    sides = {
+        "are missing": [name for name in needed if name not in stored],
+        "are not the network's": [name for name in stored if name not in needed],
+    }
+    return "; ".join(
+        f"{len(names)} weights and buffers {what}, first {names[0]!r:.80}" for what, names in sides.items() if names
+    )
 
 
 def _laid_out(tensor: Tensor, parameter: Tensor) -> Tensor:

@@ -198,6 +198,16 @@ def test_another_network_is_refused_in_one_sentence(tmp_path):
         checkpoint.restore(checkpoint.load(tmp_path / "a"), other, LARS(parameter_groups(other), 0.1))
 
 
+def test_another_network_is_told_by_a_count_and_the_first_name(tmp_path):
+    deep, shallow = (nn.Sequential(*(nn.Linear(2, 2) for _ in range(depth))) for depth in (90, 3))
+    for net, other, says in ((deep, shallow, "are not the network's"), (shallow, deep, "are missing")):
+        checkpoint.save(tmp_path / "a", {f"method/{name}": tensor for name, tensor in net.state_dict().items()}, {})
+        with pytest.raises(
+            CheckpointError, match=f"another network: 174 weights and buffers {says}, first '[0-9]+.(weight|bias)'$"
+        ):
+            checkpoint.restore_weights(checkpoint.load(tmp_path / "a"), other)
+
+
 def test_tied_weights_are_saved(tmp_path):
     tensor = torch.ones(3)
     checkpoint.save(tmp_path / "a", {"x": tensor, "y": tensor}, {})

@@ -26,7 +26,10 @@ def check_online(part: Part, recipe: Recipe, *, images: Callable[[str], Images],
         test: what is judged.
     """
     if not recipe.train.online_probe:
-        raise DataError("looks at the classifier that learns beside the pretraining; set train.online_probe = true.")
+        raise DataError(
+            "looks at the classifier that learns beside the pretraining; set train.online_probe = true. A run that was trained "
+            "without it has none, and has to be trained anew."
+        )
     if part.options["baselines"] or part.options["layer"] != "h":
         raise DataError("a classifier learns on h of the trained encoder only; leave baselines and layer out.")
     name = recipe.data.options["split"]

@@ -97,6 +97,13 @@ def test_what_can_not_be(tmp_path, text, message):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_run_that_was_trained_without_it_says_that_it_has_to_be_trained_anew(runs):
+    done = sslkit("eval", runs / "without", "--set", 'evaluate=[{name="linear_online"}]', cwd=runs, check=2)
+    assert (
+        "set train.online_probe = true. A run that was trained without it has none, and has to be trained anew." in done.stderr
+    )
+
+
 ALONE = ONLINE[: ONLINE.index("[[evaluate]]")] + ONLINE[ONLINE.rindex("[[evaluate]]") :]
 
 

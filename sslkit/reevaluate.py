@@ -7,6 +7,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from sslkit import build
+from sslkit.conditions import changes
 from sslkit.datasets.stand_in import complaints_of, skipped
 from sslkit.errors import UserError, listed
 from sslkit.evaluate import Evaluator
@@ -17,6 +18,7 @@ from sslkit.recipe import LOCATIONS, Recipe
 from sslkit.results import Result, merged, of_other_images
 from sslkit.signals import stop_request
 from sslkit.trained import Trained
+from sslkit.versions import versions
 
 
 def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) -> list[Result]:
@@ -36,6 +38,8 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
     differing = recipe.differences(Recipe.load(target.resolved).to_dict())
     if changed := [line for line in differing if not line.startswith(LOCATIONS)]:
         raise UserError("--set: evaluation can't change what was trained:\n" + "\n".join(f"  {line}" for line in changed))
+    if sentence := _other_versions(run):
+        report.say(f"{target.path}: {sentence}")
     with locked(folder, say=report.say), stop_request() as stop:
         with stop.at_once():
             images = cache(partial(build.images, recipe))
@@ -54,3 +58,13 @@ def evaluate_run(folder: Path, *, overrides: Sequence[str], report: Reporter) ->
     for line in skipped(seen):
         report.say(line)
     return results
+
+
+def _other_versions(run: Trained) -> str:
+    """A sentence if the run was trained with other versions than are installed, else nothing."""
+    differing = changes(run.folder.read_resolved().get("resolved", {}), {"versions": versions(run.recipe)})
+    if not differing:
+        return ""
+    name_of = {key: key.removeprefix("versions.") for key in differing}
+    before, now = (", ".join(f"{name_of[key]} {both[i]}" for key, both in differing.items()) for i in (0, 1))
+    return f"was trained with {before}, and is evaluated with {now}; its numbers may be slightly other than before."

@@ -5,6 +5,7 @@ import json
 import shutil
 
 import pytest
+import torch
 from rich.console import Console
 from small import TEXT, newest_checkpoint, recipe_file, sslkit
 
@@ -207,6 +208,18 @@ def test_where_the_versions_agree_the_file_was_changed(whole, tmp_path):
     resaved(folder / "encoder.safetensors", channels=None)
     found = message("embed", folder)
     assert f"sslkit {package.__version__} wrote it, which is installed" in found
+
+
+def test_an_evaluation_by_another_version_says_so_in_one_line_and_goes_on(whole, old):
+    rewrite(old / "resolved.toml", f'torch = "{torch.__version__}"', 'torch = "0.1"')
+    for folder, says in (
+        (old, [f"{old}: was trained with sslkit 0.0.9, torch 0.1, and is evaluated with sslkit "]),
+        (whole, []),
+    ):
+        said = io.StringIO()
+        assert evaluate_run(folder, overrides=[], report=Lines(Console(file=said, width=500)))
+        found = [line for line in said.getvalue().splitlines() if "was trained with" in line]
+        assert [line[: len(one)] for line, one in zip(found, says, strict=True)] == says
 
 
 def test_plugins_and_what_no_file_says():

@@ -107,7 +107,11 @@ def _evaluators(
     for row, section in plan.sections(validation=validation).items():
         overrides = [dataset(text), _view(run, ROWS[row].crop), f"evaluate={inline([section])}"]
         recipe = Recipe.load(run.folder.resolved, overrides)
-        evaluators[row] = Evaluator(recipe, images, folder=place, report=report, poll=stop.poll, digest=run.digest)
+        try:
+            evaluators[row] = Evaluator(recipe, images, folder=place, report=report, poll=stop.poll, digest=run.digest)
+        except DataError as error:  # it speaks of a section that no user wrote
+            sentence = str(error).removeprefix(f"evaluate.0 ({ROWS[row].evaluation}): ")
+            raise DataError(f"--row {row}: {sentence}") from error
     return evaluators
 
 

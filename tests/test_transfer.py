@@ -143,6 +143,13 @@ def test_what_is_wrong(run, tmp_path, arguments, message):
     assert "features" not in done.stdout, "nothing was embedded"
 
 
+def test_what_a_row_can_not_use_is_said_of_the_data_set_and_the_row(run, tmp_path):
+    photos(tmp_path / "plain", splits=("train", "test"), num_classes=1)
+    done = sslkit("transfer", run, "--data", "plain", cwd=tmp_path, check=2)
+    assert "--data plain: --row linear: all images of the split 'train' are of one class" in done.stderr
+    assert "evaluate.0" not in done.stderr
+
+
 def test_a_later_data_set_that_is_wrong_loses_nothing(run, tmp_path):
     photos(tmp_path / "kept", splits=("train", "test"))
     done = sslkit("transfer", run, "--data", "kept", "--data", "nowhere", cwd=tmp_path, check=2)

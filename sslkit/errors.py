@@ -92,7 +92,8 @@ class Problem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}"
+        key = self.place.removeprefix("--set ")
+        return f"{self.place}: {self.message.removeprefix(f'{key}: ')}"  # an override's place is its key already
 
 
 class RecipeError(UserError):

@@ -69,7 +69,7 @@ def test_check_builds_what_needs_no_data(tmp_path):
         (["num_views=3", 'loss={name="margin"}'], "needs 2 views and gets 3"),
         (["num_views=1"], "'siamese' with 'nt_xent' needs 2 views or more and gets 1"),
         (['loss={name="margin", margin=0.0, mining="semi_hard"}'], "--set loss: loss.margin: must be greater than 0"),
-        (["augmentations.0.area=[1.0, 0.3]"], "--set augmentations.0.area: augmentations.0.area: must be (low, high)"),
+        (["augmentations.0.area=[1.0, 0.3]"], "--set augmentations.0.area: must be (low, high)"),
     ):
         overrides = [word for one in wrong for word in ("--set", one)]
         for command in ("check", "run"):

@@ -78,6 +78,12 @@ def saved(path, value=1.0):
         lambda data: b"\xff" * 8 + data[8:],
     ],
 )
+@pytest.mark.fault(
+    "a checkpoint that is cut, longer, empty or changed",
+    injected="nine kinds of damage",
+    expected="refused",
+    theme="files",
+)
 def test_a_damaged_file_is_refused(tmp_path, damage):
     path = saved(tmp_path / "a.safetensors")
     before = path.read_bytes()
@@ -87,6 +93,12 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
         checkpoint.load(path)
 
 
+@pytest.mark.fault(
+    "the newest checkpoints are damaged",
+    injected="files that do not match their digest",
+    expected="the newest whole one is used, the damaged are moved to `damaged/`",
+    theme="process",
+)
 def test_the_newest_that_verifies_is_used_and_newer_ones_are_moved_aside(tmp_path):
     assert checkpoint_folder.newest_whole(tmp_path) == (None, [])
     assert checkpoint_folder.newest(tmp_path) is None
@@ -111,6 +123,12 @@ def test_the_newest_that_verifies_is_used_and_newer_ones_are_moved_aside(tmp_pat
     }  # fmt: skip
 
 
+@pytest.mark.fault(
+    "one bit of the newest checkpoint is flipped",
+    injected="a byte changed in the file",
+    expected="noticed, and the one before it used",
+    theme="process",
+)
 def test_a_flipped_bit_in_the_newest_is_noticed_too(tmp_path):
     saved(tmp_path / "a.safetensors", 1)
     path = saved(tmp_path / "b.safetensors", 2)
@@ -121,6 +139,12 @@ def test_a_flipped_bit_in_the_newest_is_noticed_too(tmp_path):
     assert "does not match its digest" in sentence
 
 
+@pytest.mark.fault(
+    "every checkpoint is damaged",
+    injected="all files changed",
+    expected="an error; the files stay where they are",
+    theme="process",
+)
 def test_where_none_verifies_they_stay(tmp_path):
     """Moved away, the next start would begin at step 0 without a word."""
     for name in ("a", "b"):
@@ -139,6 +163,12 @@ def test_the_newest_two_on_the_way_stay_and_what_is_kept(tmp_path):
     assert left == {"epoch_0001", "step_0000002", "step_10000000", "notes"}
 
 
+@pytest.mark.fault(
+    "a half-written file of a killed write",
+    injected="an empty temporary file in each folder of a run",
+    expected="it is removed, the checkpoint and foreign files stay",
+    theme="process",
+)
 def test_what_a_killed_write_left_is_removed(tmp_path):
     folder = RunFolder(tmp_path)
     kept = saved(folder.checkpoints / "step_0000001.safetensors")
@@ -175,6 +205,12 @@ def test_what_speaks_of_no_step_comes_first(tmp_path, data):
     assert [path.name for path in checkpoint_folder.newest_first(tmp_path)] == ["b.safetensors", "a.safetensors"]
 
 
+@pytest.mark.fault(
+    "a full disk at a save",
+    injected="the sync fails with ENOSPC",
+    expected="the file from before stays, no temporary one; the message says what is free",
+    theme="resources",
+)
 def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     path = saved(tmp_path / "a.safetensors")
     before = path.read_bytes()
@@ -189,6 +225,12 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]
 
 
+@pytest.mark.fault(
+    "a checkpoint of another network",
+    injected="loaded into a smaller one",
+    expected="refused in one sentence",
+    theme="files",
+)
 def test_another_network_is_refused_in_one_sentence(tmp_path):
     net = network()
     optimizer = LARS(parameter_groups(net), 0.1)
@@ -222,6 +264,12 @@ def test_facts_are_one_metadata_key(tmp_path):
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float8_e5m2, torch.complex64])
+@pytest.mark.fault(
+    "weights that are not finite at a save",
+    injected="NaN and infinities in several types",
+    expected="not written, the file from before stays",
+    theme="files",
+)
 def test_what_is_not_finite_is_never_written(tmp_path, value, dtype):
     path = saved(tmp_path / "a.safetensors")
     before = path.read_bytes()
@@ -248,6 +296,12 @@ def test_files_from_before_the_format_was_noted_are_read(tmp_path):
     assert checkpoint.load(tmp_path / "a").facts == facts
 
 
+@pytest.mark.fault(
+    "a link at the place of a temporary file",
+    injected="made before the write",
+    expected="not followed",
+    theme="files",
+)
 def test_a_link_at_the_place_of_a_half_written_file_is_not_followed(tmp_path):
     mine = tmp_path / "mine"
     mine.write_text("mine")

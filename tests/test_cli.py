@@ -182,6 +182,12 @@ def folder_recipe(tmp_path, *, labelled=True, evaluate=True):
     return recipe_file(tmp_path, text if evaluate else text[: text.index("[[evaluate]]")])
 
 
+@pytest.mark.fault(
+    "an image file that is cut off, in a run",
+    injected="the first 200 bytes of a JPEG alone",
+    expected="one message with its path, exit status 2",
+    theme="data",
+)
 def test_an_unreadable_image(tmp_path):
     recipe = folder_recipe(tmp_path)
     victim = tmp_path / "images" / "train" / "class0" / "04.jpg"
@@ -199,6 +205,12 @@ def test_a_missing_and_an_empty_folder(tmp_path):
     assert "no image" in sslkit("run", recipe, "--set", "data.root=empty", cwd=tmp_path, check=2).stderr
 
 
+@pytest.mark.fault(
+    "an evaluation that needs labels of images without",
+    injected="a folder without classes",
+    expected="said what is missing",
+    theme="data",
+)
 def test_missing_labels(tmp_path):
     recipe = folder_recipe(tmp_path, labelled=False)
     done = sslkit("run", recipe, cwd=tmp_path, check=2)
@@ -215,6 +227,12 @@ def test_imagenet_that_is_not_there_says_three_ways_on(tmp_path):
         assert way in done.stderr
 
 
+@pytest.mark.fault(
+    "a run that can't write a checkpoint any more",
+    injected="a limit of 64 kB a file",
+    expected="exit status 7, and the same command goes on once there is room",
+    theme="resources",
+)
 def test_a_full_disk_while_saving(tmp_path):
     """Files may not grow beyond 64 kB here: the checkpoint fails as it does on a full disk, and what was there stays."""
     recipe = recipe_file(tmp_path)

@@ -78,6 +78,12 @@ def test_under_the_same_conditions_nothing_is_said(halfway):
     assert "changes" not in resolved(halfway)
 
 
+@pytest.mark.fault(
+    "another version, processor, number of threads or of processes at a resume",
+    injected="other values in the run's record",
+    expected="one sentence for each, and the run goes on",
+    theme="process",
+)
 def test_each_change_is_one_sentence_and_is_remembered(halfway):
     now = resolved(halfway)
     threads, version = now["machine"]["threads"], now["versions"]["torch"]
@@ -137,6 +143,12 @@ ABSENT = (
 )
 
 
+@pytest.mark.fault(
+    "a plugin that is gone at a resume",
+    injected="a package in the record that is not installed",
+    expected="named with its version",
+    theme="plugins",
+)
 def test_a_plugin_that_is_gone_is_named_with_its_version(halfway, tmp_path):
     path = halfway / "resolved.toml"
     path.write_text(path.read_text().replace("[resolved.versions]\n", '[resolved.versions]\nsslkit-hinge = "1.0"\n'))

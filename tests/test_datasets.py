@@ -269,6 +269,12 @@ def test_an_archive_in_the_root_is_unpacked(cifar10, monkeypatch):
     assert len(CIFAR10("train", root=root)) == 20
 
 
+@pytest.mark.fault(
+    "a published data set with another content",
+    injected="a pickle whose md5 is another",
+    expected="refused before it is opened",
+    theme="data",
+)
 def test_a_damaged_pickle_is_never_opened(cifar10, tmp_path):
     class Burglar:
         def __reduce__(self):

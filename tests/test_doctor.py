@@ -79,6 +79,12 @@ def test_little_room_on_a_disk(tmp_path, monkeypatch, probe):
 
 
 @pytest.mark.parametrize(("limit", "state"), [(1024, "ok"), (resource.RLIM_INFINITY, "ok"), (256, "warning")])
+@pytest.mark.fault(
+    "few open files allowed",
+    injected="a low limit",
+    expected="`sslkit doctor` says it",
+    theme="resources",
+)
 def test_few_open_files(monkeypatch, limit, state):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, resource.RLIM_INFINITY))
     assert only(room.open_files(NOTHING)).state == state
@@ -194,6 +200,12 @@ def test_more_threads_than_cores_and_fewer(monkeypatch):
         assert only(arithmetic.torch_threads(NOTHING)).state == state
 
 
+@pytest.mark.fault(
+    "a GPU that torch does not find",
+    injected="a driver without torch's support, by a stand-in",
+    expected="`sslkit doctor` says what was found",
+    theme="resources",
+)
 def test_a_driver_and_a_torch_that_does_not_find_the_gpu(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(arithmetic, "_DRIVER", tmp_path / "version")
@@ -340,6 +352,12 @@ def test_bf16_where_it_is_emulated(tmp_path, monkeypatch):
         assert only(needs.precision(asked(tmp_path, 'train.precision="bf16"'))).state == state
 
 
+@pytest.mark.fault(
+    "more processes than devices, cores or images",
+    injected="such numbers asked for",
+    expected="`sslkit doctor` says so",
+    theme="resources",
+)
 def test_more_processes_than_devices_cores_or_images(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "cores", lambda: limits.Cores(4, 4, None))
     for gpus, number, state in ((0, 4, "ok"), (0, 5, "warning"), (2, 2, "ok"), (2, 3, "error"), (2, 1, "warning")):
@@ -438,6 +456,12 @@ def test_a_package_that_crashes_at_import_is_one_line(tmp_path):
     assert recipe_part.count("error") == 2  # one line, and the count: the other probes would say the same
 
 
+@pytest.mark.fault(
+    "a plugin that ends the process at import",
+    injected="a module that crashes",
+    expected="`sslkit doctor` says it, and does not end with it",
+    theme="plugins",
+)
 def test_a_plugin_that_crashes_and_that_the_recipe_names(tmp_path):
     environment = fakes(tmp_path, fake_bad="import os; os.kill(os.getpid(), 11)")
     info = tmp_path / "fakes" / "fake_bad-1.0.dist-info"

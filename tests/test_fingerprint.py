@@ -75,6 +75,12 @@ def refusal(place):
     return str(caught.value)
 
 
+@pytest.mark.fault(
+    "dates of files changed",
+    injected="other times set",
+    expected="the run goes on: nothing depends on dates",
+    theme="process",
+)
 def test_the_same_images_go_on_whatever_their_dates(place):
     for path in (place / "data").rglob("*.bmp"):
         os.utime(path, (0, 0))
@@ -94,6 +100,12 @@ def test_what_is_kept(trained, place):
     assert (place / "run" / "images.json.gz").read_bytes() == (trained / "run" / "images.json.gz").read_bytes()
 
 
+@pytest.mark.fault(
+    "images were added or removed between two starts",
+    injected="files written and deleted",
+    expected="refused, with their number and names",
+    theme="data",
+)
 def test_added_and_removed_files_are_counted_and_named(place):
     train = place / "data" / "train"
     for i in range(5):
@@ -110,6 +122,12 @@ def test_added_and_removed_files_are_counted_and_named(place):
     assert "--fresh" in found
 
 
+@pytest.mark.fault(
+    "an image was replaced by another one between two starts",
+    injected="a file of another size",
+    expected="refused, with its name",
+    theme="data",
+)
 def test_a_file_of_another_size_is_named(place):
     path = place / "data" / "train" / "class1" / "05.bmp"
     path.write_bytes(path.read_bytes() + b"\0")

@@ -185,6 +185,12 @@ def test_without_a_run_there_is_nothing_to_fork(halfway):
     assert "give one of them" in refused(halfway, fork=True, fresh=True, error=UserError)
 
 
+@pytest.mark.fault(
+    "more epochs, or another parameter, for a run that is half done",
+    injected="`train.epochs` and `loss.temperature` changed",
+    expected="refused, with `--fork` named; keys that do not move weights are free",
+    theme="process",
+)
 def test_an_edited_recipe_without_fork_is_refused_and_fork_is_named(halfway):
     found = refused(halfway, "loss.temperature=0.5", "train.epochs=4")
     assert "\n  loss.temperature: 0.2 -> 0.5\n  train.epochs: 3 -> 4\n" in found

@@ -168,6 +168,12 @@ def test_a_wrong_root_names_the_nearest(root):
     assert message(ImageFolder, "train", root=file) == f"data.root: is a file, not a folder: {str(file)!r}."
 
 
+@pytest.mark.fault(
+    "a folder without images",
+    injected="an empty folder",
+    expected="said before any training",
+    theme="data",
+)
 def test_empty_folders_say_what_was_looked_for(tmp_path):
     (tmp_path / "train").mkdir()
     assert "holds no images (looked for .bmp, " in message(ImageFolder, "train", root=tmp_path)
@@ -178,6 +184,12 @@ def test_empty_folders_say_what_was_looked_for(tmp_path):
     assert "found 2 '.npy', 1 '.csv'" in message(ImageFolder, "train", root=tmp_path)
 
 
+@pytest.mark.fault(
+    "a class without images",
+    injected="an empty folder of a class",
+    expected="named",
+    theme="data",
+)
 def test_a_class_without_images_is_named(root):
     (root / "train/eel").mkdir()
     assert message(ImageFolder, "train", root=root).startswith(f"{str(root / 'train/eel')!r}: holds no images")
@@ -191,6 +203,12 @@ def test_images_beside_classes_are_refused(root):
 # Entries that are no regular files
 
 
+@pytest.mark.fault(
+    "broken links",
+    injected="a link to nothing",
+    expected="named",
+    theme="data",
+)
 def test_links_are_followed_and_broken_ones_named(root, tmp_path):
     elsewhere = put(tmp_path / "elsewhere/a.jpg")
     (root / "train/dog/link.jpg").symlink_to(elsewhere)
@@ -200,6 +218,12 @@ def test_links_are_followed_and_broken_ones_named(root, tmp_path):
     assert "link.jpg': is not a file but a broken link." in message(ImageFolder, "train", root=root)
 
 
+@pytest.mark.fault(
+    "a loop of links",
+    injected="a link to a folder above",
+    expected="named, and the scan ends",
+    theme="data",
+)
 def test_a_loop_of_links_is_named(root):
     (root / "train/dog/loop").symlink_to(root / "train")
     assert "is a link to a folder that it lies in" in message(ImageFolder, "train", root=root)
@@ -208,6 +232,12 @@ def test_a_loop_of_links_is_named(root):
     assert "self.jpg': can't be read: Too many levels" in message(ImageFolder, "train", root=root)
 
 
+@pytest.mark.fault(
+    "pipes and sockets among the images",
+    injected="made in the folder",
+    expected="refused, without waiting",
+    theme="data",
+)
 def test_pipes_and_sockets_never_block(root, monkeypatch):
     os.mkfifo(root / "train/dog/other")  # does not look like an image: of no interest
     assert len(ImageFolder("train", root=root)) == 3
@@ -226,6 +256,12 @@ def test_a_folder_named_like_an_image_is_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9", "日本".encode(), b"new\nline\x1b[31m", b"n" * 251])
+@pytest.mark.fault(
+    "names that are no UTF-8, or hold control characters",
+    injected="files of such names",
+    expected="they work, and are printed escaped",
+    theme="data",
+)
 def test_names_of_any_bytes_work_and_are_escaped(tmp_path, name):
     file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/train/" + name + b"/" + name + b".jpg"))
     put(file)
@@ -238,6 +274,12 @@ def test_names_of_any_bytes_work_and_are_escaped(tmp_path, name):
     assert "\x1b" not in said
 
 
+@pytest.mark.fault(
+    "a file that vanishes after the scan",
+    injected="deleted before it is read",
+    expected="named",
+    theme="data",
+)
 def test_a_file_that_vanishes_is_named(root):
     images = ImageFolder("train", root=root, memory_gib=0.0)
     (root / "train/cat/z.JPEG").unlink()
@@ -245,6 +287,12 @@ def test_a_file_that_vanishes_is_named(root):
     assert "z.JPEG': can't be read: No such file or directory." in message(images.sizes, np.array([0]))
 
 
+@pytest.mark.fault(
+    "very many images",
+    injected="many names",
+    expected="held as one array, not as Python strings",
+    theme="data",
+)
 def test_many_names_are_one_array(tmp_path):
     for number in range(300):
         put(tmp_path / f"{number % 7}" / f"{number:03}.jpg", b"")
@@ -267,6 +315,12 @@ def test_four_pixels_by_hand(tmp_path):
 
 @pytest.mark.parametrize("orientation", range(10))
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.fault(
+    "images turned by EXIF",
+    injected="each of the rotations",
+    expected="turned upright",
+    theme="data",
+)
 def test_rotation_equals_pillows(tmp_path, file_format, orientation):
     options = {"lossless": True} if file_format == "WEBP" else {}
     content = encoded(photo(), file_format, exif=turned(orientation), **options)
@@ -321,6 +375,12 @@ def kinds_of_pixels():
 
 
 @pytest.mark.parametrize(("mode", "file_format", "image", "expected"), list(kinds_of_pixels()))
+@pytest.mark.fault(
+    "grey, palette, transparent, CMYK, 16 bit and other images",
+    injected="one file of each mode",
+    expected="RGB, or grey, by the rule for the mode",
+    theme="data",
+)
 def test_every_kind_of_pixels_becomes_uint8(tmp_path, mode, file_format, image, expected):
     path = put(tmp_path / "a", encoded(image, file_format))
     with Image.open(path) as again:
@@ -351,6 +411,12 @@ def test_sixteen_bits_are_rounded(tmp_path):
     assert read_pixels(path, channels=1).ravel().tolist() == [0, 0, 1, 1, 1, 255]
 
 
+@pytest.mark.fault(
+    "animations",
+    injected="several frames",
+    expected="the first one",
+    theme="data",
+)
 def test_animations_give_their_first_frame(tmp_path):
     frames = [Image.new("RGB", (8, 6), color) for color in (RED, GREEN)]
     for file_format in ("GIF", "PNG", "WEBP", "TIFF"):
@@ -360,6 +426,12 @@ def test_animations_give_their_first_frame(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
+@pytest.mark.fault(
+    "pixels without a known range",
+    injected="TIFF files of such types",
+    expected="refused",
+    theme="data",
+)
 def test_pixels_of_unknown_range_are_refused(tmp_path, dtype):
     values = np.array([[0, 70000]], dtype=dtype)
     said = message(read_pixels, put(tmp_path / "a.tif", encoded(values, "TIFF")), channels=3)
@@ -367,6 +439,12 @@ def test_pixels_of_unknown_range_are_refused(tmp_path, dtype):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1)])
+@pytest.mark.fault(
+    "images of one pixel, or one row",
+    injected="generated",
+    expected="read as they are",
+    theme="data",
+)
 def test_extreme_shapes(tmp_path, shape):
     for file_format in ("JPEG", "PNG"):
         path = put(tmp_path / "a", encoded(photo(*shape), file_format))
@@ -392,6 +470,12 @@ CUT = {
 @pytest.mark.parametrize("content", CUT.values(), ids=CUT)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
+@pytest.mark.fault(
+    "an image file that is cut off",
+    injected="cut at many places, in several formats",
+    expected="refused with its path",
+    theme="data",
+)
 def test_a_file_cut_anywhere_is_refused(tmp_path, content, data):
     length = data.draw(st.integers(0, len(content) - 1))
     path = put(tmp_path / "a.jpg", content[:length])
@@ -423,6 +507,12 @@ def test_flipped_bytes_give_pixels_or_a_sentence(tmp_path, content, data):
         assert read_pixels(path, channels=3).shape[:2] == read_size(path)
 
 
+@pytest.mark.fault(
+    "empty files and web pages with the name of an image",
+    injected="written as `.jpg`",
+    expected="refused with what they are",
+    theme="data",
+)
 def test_files_that_are_no_images(tmp_path):
     page = put(tmp_path / "page.jpg", b"<!DOCTYPE html><html>Not found</html>")
     assert "is no image of a known format" in message(read_size, page)
@@ -433,6 +523,12 @@ def test_files_that_are_no_images(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.fault(
+    "an image that decodes to far more than its file",
+    injected="many pixels in few bytes",
+    expected="refused by its header",
+    theme="data",
+)
 def test_bombs_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
     side = int(MAX_PIXELS**0.5) + 1
     header = f"P5 {side} {side} 255 ".encode()
@@ -475,6 +571,12 @@ def broken(tmp_path):
 
 
 @pytest.mark.parametrize("memory_gib", [0.0, 1.0])
+@pytest.mark.fault(
+    "images that can't be read, where skipping is allowed",
+    injected="damaged files",
+    expected="the next of its class, always the same one",
+    theme="data",
+)
 def test_the_next_of_its_class_stands_in(broken, memory_gib):
     images = ImageFolder("train", root=broken, memory_gib=memory_gib, on_unreadable="skip")
     assert (len(images), images.labels.tolist()) == (6, [0, 0, 0, 1, 1, 1])
@@ -524,6 +626,12 @@ def test_views_without_what_can_t_be_read(broken, workers):
     assert set(images.unreadable) == {0, 5}
 
 
+@pytest.mark.fault(
+    "skipped images go unnoticed",
+    injected="a damaged file in a run that skips",
+    expected="they stand beside the results",
+    theme="data",
+)
 def test_what_was_skipped_stands_beside_the_results(broken):
     """Two of six training images; the test images are all whole but one, which evaluation alone sees."""
     for number in range(4):

@@ -231,6 +231,12 @@ def test_a_class_that_is_not_in_the_bank_is_never_right():
     assert classified(k=1)(train, test) == [("knn_top1", 0.5)]
 
 
+@pytest.mark.fault(
+    "ties among neighbours",
+    injected="equal features",
+    expected="the earlier image first",
+    theme="numbers",
+)
 def test_among_equally_near_neighbours_the_earlier_come_first():
     train = features(np.ones((200, 8)), [0, 1, 1] + [2] * 197)
     test = features(np.ones((6, 8)), [0, 1, 1, 2, 2, 2], split="test")
@@ -328,6 +334,12 @@ def test_leave_one_out_needs_one_image_more():
     assert KNN(k=10)(same_split(images, np.arange(10)), same_split(images, np.arange(10, 20)))
 
 
+@pytest.mark.fault(
+    "more neighbours than images",
+    injected="k larger than the bank",
+    expected="refused",
+    theme="numbers",
+)
 def test_k_above_the_bank():
     with pytest.raises(DataError, match="k = 200, but the bank 'train' has only 64 images; set k to 64 or less"):
         classified(k=(5, 200))(random_features(0, 64), random_features(1, 5, split="test"))
@@ -364,6 +376,12 @@ def test_missing_labels_classes_and_images():
         classified(k=5)(features(train.h, train.labels, classes=("a", "b")), test)
 
 
+@pytest.mark.fault(
+    "features that are not finite",
+    injected="NaN and infinity in rows",
+    expected="refused, with their number",
+    theme="numbers",
+)
 def test_features_that_are_not_finite():
     train, test = random_features(0, 30), random_features(1, 5, split="test")
     train.h[3, 1] = train.h[3, 2] = np.nan

@@ -53,6 +53,12 @@ def test_views_do_not_depend_on_the_batch(monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.fault(
+    "another number of workers",
+    injected="batches made with several numbers",
+    expected="the same bits",
+    theme="data",
+)
 def test_views_do_not_depend_on_the_workers(workers):
     for (a, _, i), (b, _, j) in zip(batches(10, steps=12), batches(10, steps=12, workers=workers), strict=True):
         assert torch.equal(i, j)
@@ -60,6 +66,12 @@ def test_views_do_not_depend_on_the_workers(workers):
             assert torch.equal(x, y)
 
 
+@pytest.mark.fault(
+    "equal augmentation in both views, or each epoch",
+    injected="other views, epochs and seeds compared",
+    expected="all differ",
+    theme="data",
+)
 def test_the_two_views_of_an_image_differ_and_so_do_epochs_and_seeds():
     first, again, other = batches(50)[0], batches(50, steps=2)[1], batches(50, seed=1)[0]
     for views in (first, again, other):
@@ -125,6 +137,12 @@ def test_a_decoder_may_reduce_where_boxes_allow_it():
     assert (batch.views[0] - whole.views[0]).abs().mean() < 0.1
 
 
+@pytest.mark.fault(
+    "an error in a worker process",
+    injected="a data set that raises, with 0 and 1 workers",
+    expected="the same message either way",
+    theme="data",
+)
 def test_a_worker_s_error_reaches_the_user():
     class Unreadable(Shapes):
         def read(self, index, reduction=1):
@@ -135,6 +153,12 @@ def test_a_worker_s_error_reaches_the_user():
             batches(5, images=Unreadable("train", num_images=20), workers=workers)
 
 
+@pytest.mark.fault(
+    "too little shared memory for workers",
+    injected="a full `/dev/shm`, told by a stand-in",
+    expected="refused at the start, with `data.workers = 0` named",
+    theme="resources",
+)
 def test_too_little_shared_memory_is_said_before_a_worker_dies_of_it(monkeypatch):
     from sslkit import loader
 
@@ -143,6 +167,12 @@ def test_too_little_shared_memory_is_said_before_a_worker_dies_of_it(monkeypatch
         batches(5, workers=2)
 
 
+@pytest.mark.fault(
+    "fewer images than a batch",
+    injected="3 images, batches of 10",
+    expected="refused, with both numbers",
+    theme="data",
+)
 def test_too_few_images_for_a_batch():
     with pytest.raises(UserError, match="is 10, and there are 3 images"):
         Loader(Shapes("train", num_images=3), [paper_view()], plan=Plan(3, 10))

@@ -44,6 +44,12 @@ def said(text):
     raise AssertionError(text)
 
 
+@pytest.mark.fault(
+    "two runs in one folder",
+    injected="a process that holds the lock",
+    expected="the second is refused, and told process, host and since when",
+    theme="process",
+)
 def test_the_second_is_refused_and_told_who_is_there(held):
     folder, process = held
     with pytest.raises(RunFolderError) as caught, locked(folder, say=said):
@@ -53,6 +59,12 @@ def test_the_second_is_refused_and_told_who_is_there(held):
 
 
 @pytest.mark.parametrize("held", [("fork",)], indirect=True)
+@pytest.mark.fault(
+    "the holder of the lock was killed",
+    injected="SIGKILL, with a child that lives on",
+    expected="the folder is free, nothing to be deleted by hand",
+    theme="process",
+)
 def test_the_lock_of_a_killed_process_does_not_hold_though_its_workers_live(held):
     folder, process = held
     process.kill()
@@ -107,6 +119,12 @@ def test_a_holder_that_has_not_written_its_name_yet(held):
         pass
 
 
+@pytest.mark.fault(
+    "a run folder that can't be written to",
+    injected="a path below a file, and in `/proc`",
+    expected="one message",
+    theme="resources",
+)
 def test_what_can_not_be_made_is_one_message(tmp_path):
     (tmp_path / "file").touch()
     for name, says in (("file", "is a file, and a run needs a folder"), ("file/below", "can't be written to: Not a directory")):

@@ -96,6 +96,12 @@ def test_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("n", "right"), [(2, math.log(3)), (256, 6.23637), (512, 6.93049)])
+@pytest.mark.fault(
+    "identical projections",
+    injected="all rows equal",
+    expected="the loss by hand, a gradient of 0",
+    theme="numbers",
+)
 def test_identical_rows(n: int, right: float) -> None:
     """Every view looks like every other: ln(2n - 1), and nowhere to go."""
     z = torch.ones(n, 8)
@@ -175,6 +181,12 @@ def test_hard_pairs_at_a_low_temperature() -> None:
     assert gradient(z1, -z1, 0.01).isfinite().all()
 
 
+@pytest.mark.fault(
+    "a batch of one image",
+    injected="n = 1",
+    expected="loss and gradient 0",
+    theme="numbers",
+)
 def test_a_single_image_has_loss_zero() -> None:
     z1, z2 = views(1, 4, seed=0)
     loss, metrics = NTXent()((z1, z2))
@@ -185,6 +197,12 @@ def test_a_single_image_has_loss_zero() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.fault(
+    "projections that are zero",
+    injected="rows of zeros",
+    expected="finite loss and gradient, as by definition",
+    theme="numbers",
+)
 def test_rows_of_zeros(dtype: torch.dtype) -> None:
     z1, z2 = views(4, 3, seed=0, dtype=dtype)
     z1[1] = 0
@@ -205,6 +223,12 @@ def test_what_is_not_a_number_is_not_hidden(bad: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.fault(
+    "half precision",
+    injected="autocast, and rounded rows",
+    expected="computed in float32",
+    theme="numbers",
+)
 def test_half_precision(dtype: torch.dtype) -> None:
     z1, z2 = views(16, 32, seed=0, dtype=torch.float32)
     exact, exact_metrics = NTXent()((z1, z2))

@@ -95,6 +95,12 @@ def test_the_evaluation_view_is_the_papers_centre_crop_for_large_images():
         (("depth = 18", "depth = 19"), "my.toml:1: backbone.depth: must be 18, 34, 50, 101, 152 or 200, is 19."),
     ],
 )
+@pytest.mark.fault(
+    "a misspelt key or name, a wrong type, a number out of range or NaN",
+    injected="one change of a recipe each",
+    expected="file, line, and the nearest right thing",
+    theme="recipe",
+)
 def test_each_mistake_has_its_line_and_the_nearest_right_thing(change, says):
     assert TEXT.count(change[0]) >= 1
     assert any(line.startswith(says) for line in problems(TEXT.replace(*change, 1))), problems(TEXT.replace(*change, 1))
@@ -112,6 +118,12 @@ def test_a_wrong_item_does_not_make_a_list_too_short(angles, says):
     assert problems(text) == says
 
 
+@pytest.mark.fault(
+    "several mistakes at once",
+    injected="three of them in one recipe",
+    expected="all in one message",
+    theme="recipe",
+)
 def test_all_problems_are_reported_at_once():
     broken = TEXT.replace("temperature", "temprature").replace("batch_size = 8", "batch_size = -1").replace('"sgd"', '"sdg"')
     assert len(problems(broken)) == 3
@@ -277,6 +289,12 @@ def test_the_schema_knows_every_component():
     assert schema["$defs"]["losses.nt_xent"]["additionalProperties"] is False
 
 
+@pytest.mark.fault(
+    "a recipe that is not there, is a folder, or is no UTF-8",
+    injected="such paths",
+    expected="said so, with the nearest name",
+    theme="recipe",
+)
 def test_files_that_are_no_recipes(tmp_path):
     (tmp_path / "quick.toml").write_text(TEXT)
     (tmp_path / "latin.toml").write_bytes(b"a = '\xff'")
@@ -297,6 +315,12 @@ KEYS = st.sampled_from(
 
 @settings(max_examples=60, deadline=None)
 @given(KEYS, VALUES)
+@pytest.mark.fault(
+    "any value at any key",
+    injected="drawn at random",
+    expected="a recipe, or an error of recipes",
+    theme="recipe",
+)
 def test_whatever_stands_there_is_a_recipe_or_a_recipe_error(key, value):
     data, _ = toml.parse(TEXT)
     *sections, last = key.split(".")
@@ -315,6 +339,12 @@ def test_whatever_stands_there_is_a_recipe_or_a_recipe_error(key, value):
         assert str(error)
 
 
+@pytest.mark.fault(
+    "values that look like code, variables or paths",
+    injected="`os:system`, `__import__`, `$HOME`, `../x` in a recipe",
+    expected="taken as text, or refused as an unknown name",
+    theme="recipe",
+)
 def test_nothing_is_executed_or_expanded():
     recipe = Recipe.parse(TEXT.replace('name = "shapes"', 'name = "image_folder"\nroot = "$HOME/../x"'))
     assert recipe.data.parameters["root"] == Path("$HOME/../x")

@@ -49,6 +49,12 @@ def test_unknown_name_suggests_and_lists():
         registry_of("loses")
 
 
+@pytest.mark.fault(
+    "side effects of plugins when components are listed",
+    injected="a plugin whose import would show",
+    expected="listing imports nothing",
+    theme="plugins",
+)
 def test_a_plugin_is_a_component_like_any_other(install):  # noqa: F811
     install("fake-margin", "[sslkit.losses]\nmine = fake_margin:Mine\n", fake_margin=GOOD)
     registry = registry_of("losses")
@@ -68,6 +74,12 @@ def test_a_plugin_is_a_component_like_any_other(install):  # noqa: F811
         ("Mine = 3", "is not a class"),
     ],
 )
+@pytest.mark.fault(
+    "a plugin that raises, exits, is no Python, or lacks its class",
+    injected="five broken modules",
+    expected="only its own name fails, with the reason",
+    theme="plugins",
+)
 def test_a_broken_plugin_breaks_its_own_name_only(install, module, says):  # noqa: F811
     install("fake-broken", "[sslkit.losses]\nmine = fake_broken:Mine\n", fake_broken=module)
     registry = registry_of("losses")
@@ -84,6 +96,12 @@ def test_what_a_plugin_prints_goes_to_stderr(install, capsys):  # noqa: F811
     assert (out, err) == ("", "hello\n")
 
 
+@pytest.mark.fault(
+    "two packages with one name, or one that takes a name of sslkit",
+    injected="two fake packages",
+    expected="refused, with both packages named; other names work",
+    theme="plugins",
+)
 def test_a_clash_breaks_the_name_that_clashes_and_no_other(install):  # noqa: F811
     install("fake-one", "[sslkit.losses]\nmine = fake_one:Mine\n", fake_one=GOOD)
     install("fake-two", "[sslkit.losses]\nmine = fake_two:Mine\nnt_xent = fake_two:Mine\n", fake_two=GOOD)
@@ -98,6 +116,12 @@ def test_a_clash_breaks_the_name_that_clashes_and_no_other(install):  # noqa: F8
 @pytest.mark.parametrize(
     "metadata",
     ["mine = fake:Mine\n[sslkit.losses]\n", "[sslkit.losses]\na = x:y\na = x:z\n", "[sslkit.losses]\nmine = not a target\n"],
+)
+@pytest.mark.fault(
+    "malformed metadata of a package",
+    injected="three wrong `entry_points.txt`",
+    expected="the package is named; others still work",
+    theme="plugins",
 )
 def test_malformed_metadata_is_reported_and_hides_nothing(install, metadata):  # noqa: F811
     install("fake-malformed", metadata)
@@ -221,6 +245,12 @@ class Unresolvable:
         (TakesFunction, "the type of 'law' is none that a recipe can hold"),
         (BadDefault, "the default of 'margin', 'x', does not fit its type"),
     ],
+)
+@pytest.mark.fault(
+    "a component with the wrong signature",
+    injected="classes that break the contract",
+    expected="one sentence when it is loaded",
+    theme="plugins",
 )
 def test_a_broken_contract_is_one_sentence(losses, component, says):
     with pytest.raises(ContractError, match=says):

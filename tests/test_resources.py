@@ -74,6 +74,12 @@ def test_an_optimizer_that_can_not_do_without_memory_is_taken_for_adamw():
     assert checkpoint_bytes(net, Restless(parameter_groups(net), lr=0.1, momentum=0.9)) == 3 * weights + buffers
 
 
+@pytest.mark.fault(
+    "a disk that will not suffice",
+    injected="less room than the checkpoints need",
+    expected="refused before the first step",
+    theme="resources",
+)
 def test_too_little_room_is_refused_to_the_byte(tmp_path, monkeypatch):
     net = network()
     optimizer = LARS(parameter_groups(net), 0.1)
@@ -131,6 +137,12 @@ def test_want_of_memory_says_what_helps(tmp_path, action, says):
     assert "\n" not in text
 
 
+@pytest.mark.fault(
+    "a GPU without memory, a killed worker",
+    injected="the errors that torch raises then",
+    expected="what helps, and which checkpoint is intact",
+    theme="resources",
+)
 def test_of_a_gpu_of_a_worker_and_of_the_disk(tmp_path):
     checkpoint.save(tmp_path / "checkpoints" / "step_0000003.safetensors", {"x": torch.ones(1)}, {"step": 3})
     for error, says in (
@@ -168,6 +180,12 @@ def test_a_run_looks_before_its_first_step(tmp_path, monkeypatch):
     assert not (tmp_path / "metrics.jsonl").exists()
 
 
+@pytest.mark.fault(
+    "memory that runs out at a step",
+    injected="an allocation that is too large",
+    expected="what helps, and which checkpoint is intact",
+    theme="resources",
+)
 def test_a_run_out_of_memory_says_where_it_stands(tmp_path, monkeypatch):
     whole = gradient.whole
 

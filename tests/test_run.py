@@ -95,6 +95,12 @@ def test_the_resolved_recipe_runs_to_the_same_weights(whole, tmp_path):
 @pytest.mark.parametrize(
     ("after", "workers"), [(2, 0), (7, 2), (STEPS, 0)]
 )  # in the first epoch, in the last, in the evaluation
+@pytest.mark.fault(
+    "`kill -9` of the command",
+    injected="SIGKILL from outside while it trains",
+    expected="the same command ends with the same bits",
+    theme="process",
+)
 def test_kill_9_and_resume_equals_never_stopped(whole, tmp_path, after, workers):
     folder, _ = whole
     command = [sys.executable, "-m", "sslkit", "run", str(recipe_file(tmp_path))]
@@ -118,6 +124,12 @@ def test_kill_9_and_resume_equals_never_stopped(whole, tmp_path, after, workers)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGUSR1, 75)])
+@pytest.mark.fault(
+    "SIGINT or SIGUSR1 while a run trains",
+    injected="the signal is sent to the command",
+    expected="the step is finished and saved, exit status 130 or 75",
+    theme="process",
+)
 def test_a_signal_finishes_the_step_and_saves(whole, tmp_path, number, status):
     folder, _ = whole
     command = [sys.executable, "-m", "sslkit", "run", str(recipe_file(tmp_path))]
@@ -142,6 +154,12 @@ def test_a_signal_finishes_the_step_and_saves(whole, tmp_path, number, status):
     assert (tmp_path / "runs" / "small" / "encoder.safetensors").read_bytes() == (folder / "encoder.safetensors").read_bytes()
 
 
+@pytest.mark.fault(
+    "the recipe was edited between two starts",
+    injected="another temperature with the same folder",
+    expected="refused with the changed keys, old and new; the folder is untouched",
+    theme="process",
+)
 def test_a_folder_of_another_recipe_is_refused_and_left_alone(whole):
     folder, _ = whole
     before = (folder / "resolved.toml").read_bytes()
@@ -151,6 +169,12 @@ def test_a_folder_of_another_recipe_is_refused_and_left_alone(whole):
     assert (folder / "resolved.toml").read_bytes() == before
 
 
+@pytest.mark.fault(
+    "a finished run is started again",
+    injected="the same command twice",
+    expected="it says that the run is complete, and exits with 0",
+    theme="process",
+)
 def test_a_finished_run_says_so_and_fresh_starts_beside_it(whole, tmp_path):
     folder = tmp_path / "small"
     shutil.copytree(whole[0], folder)
@@ -195,6 +219,12 @@ def test_eval_gives_the_run_s_own_numbers_again(whole, tmp_path):
     )
 
 
+@pytest.mark.fault(
+    "the newest checkpoint of a run is torn",
+    injected="a file cut or overwritten, then the same command",
+    expected="the run goes on from the one before it",
+    theme="process",
+)
 def test_a_torn_checkpoint_is_moved_aside_and_the_one_before_it_used(whole, tmp_path):
     torn = tmp_path / "torn"
     shutil.copytree(whole[0], torn)
@@ -214,6 +244,12 @@ def test_a_torn_checkpoint_is_moved_aside_and_the_one_before_it_used(whole, tmp_
     ]  # fmt: skip
 
 
+@pytest.mark.fault(
+    "no checkpoint of a run is whole",
+    injected="all of them overwritten, then the same command",
+    expected="an error; training never begins anew by itself",
+    theme="process",
+)
 def test_where_no_checkpoint_is_whole_nothing_is_begun_anew(whole, tmp_path):
     torn = tmp_path / "torn"
     shutil.copytree(whole[0], torn)
@@ -230,6 +266,12 @@ def test_where_no_checkpoint_is_whole_nothing_is_begun_anew(whole, tmp_path):
     assert (torn / "metrics.jsonl").read_bytes() == before
 
 
+@pytest.mark.fault(
+    "a run folder of an older release",
+    injected="the folder in its old form",
+    expected="it goes on and is evaluated",
+    theme="process",
+)
 def test_a_folder_of_the_first_release_goes_on_and_is_evaluated(whole, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(whole[0], old)
@@ -379,6 +421,12 @@ def test_a_finished_run_with_other_evaluations_gets_their_numbers(whole, tmp_pat
     assert set(kept) == {3, 7}  # the numbers from before are still there
 
 
+@pytest.mark.fault(
+    "the log has steps that are computed again",
+    injected="the table is opened again at an earlier step",
+    expected="each step once",
+    theme="process",
+)
 def test_a_tracker_s_table_after_a_resume_has_no_gap_and_no_double(tmp_path):
     first = CSV(tmp_path, 0)
     for step in (1, 2, 3):
@@ -403,6 +451,12 @@ def test_a_warm_up_longer_than_the_run_is_refused():
         facts(recipe, 31)
 
 
+@pytest.mark.fault(
+    "a full disk while the log is written",
+    injected="a write that fails",
+    expected="one message",
+    theme="resources",
+)
 def test_a_full_disk_while_logging_is_one_message(tmp_path):
     (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
     with pytest.raises(package.SslkitError, match="metrics.jsonl: can't be written: No space left on device"):
@@ -411,6 +465,12 @@ def test_a_full_disk_while_logging_is_one_message(tmp_path):
 
 @pytest.mark.parametrize(
     "change", [{"channels": None}, {"view": [{"name": "center_crop"}]}, {"backbone": {"name": "resnet", "new": 1}}]
+)
+@pytest.mark.fault(
+    "an encoder that this version can't build",
+    injected="a file changed to be so",
+    expected="one message",
+    theme="files",
 )
 def test_an_encoder_of_another_version_is_one_message(whole, tmp_path, change):
     stored = checkpoint.load(whole[0] / "encoder.safetensors")

@@ -29,6 +29,12 @@ def raised(number):
 
 
 @pytest.mark.parametrize(("number", "kind"), [("SIGINT", Stopped), ("SIGTERM", Preempted), ("SIGUSR1", Preempted)])
+@pytest.mark.fault(
+    "SIGINT, SIGTERM or SIGUSR1",
+    injected="the signal is raised in the process",
+    expected="the handler only remembers it; the exit status tells which it was",
+    theme="process",
+)
 def test_a_signal_is_remembered_and_says_who_asked(number, kind):
     before = signal.getsignal(getattr(signal, number))
     with stop_request() as stop:
@@ -126,6 +132,12 @@ def weights(tmp_path_factory):
 
 
 @pytest.mark.parametrize("overrides", [[], ["train.micro_batch=8"]])
+@pytest.mark.fault(
+    "a signal before the first batch is there",
+    injected="raised while the batch is awaited",
+    expected="the wait is dropped",
+    theme="process",
+)
 def test_while_the_first_batch_is_awaited(tmp_path, monkeypatch, overrides):
     monkeypatch.setattr(Shapes, "sizes", lambda *_: raised(signal.SIGTERM))
     with pytest.raises(Preempted, match="stopped, before there was anything to save. The same command goes on from there"):
@@ -165,6 +177,12 @@ def test_in_micro_batches_a_step_in_the_middle_is_finished(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("place", ["evaluations.knn:KNN", "evaluations.linear_cached:LinearProbeCached"])
+@pytest.mark.fault(
+    "SIGUSR1 during an evaluation",
+    injected="raised inside of the evaluation",
+    expected="it is dropped, and made anew by the next start",
+    theme="process",
+)
 def test_in_the_middle_of_an_evaluation(tmp_path, monkeypatch, weights, place):
     from importlib import import_module
 
@@ -178,6 +196,12 @@ def test_in_the_middle_of_an_evaluation(tmp_path, monkeypatch, weights, place):
     assert started(tmp_path).encoder.read_bytes() == weights
 
 
+@pytest.mark.fault(
+    "SIGTERM during the write of a checkpoint",
+    injected="raised at the sync of the file",
+    expected="the write is completed",
+    theme="process",
+)
 def test_while_a_checkpoint_is_written_it_is_finished(tmp_path, monkeypatch):
     fsync = os.fsync
 
@@ -235,6 +259,12 @@ def test_a_fault_of_ours_ends_with_1_and_a_traceback(tmp_path):
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.fault(
+    "a signal that reaches workers too, and a second Ctrl-C",
+    injected="SIGTERM, or SIGINT twice, to the process group",
+    expected="exit status 75 or 130, and no error of the workers",
+    theme="process",
+)
 def test_sigterm_to_the_whole_group_with_workers_and_a_second_interrupt(tmp_path):
     """As `systemctl stop`, or Ctrl-C on a terminal, which reach workers too."""
     command = [sys.executable, "-m", "sslkit", "run", str(recipe_file(tmp_path))]

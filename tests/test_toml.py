@@ -269,6 +269,12 @@ def check_data_with_all_its_lines_or_a_recipe_error(text: str) -> None:
 
 @settings(max_examples=500, deadline=None)
 @given(st.one_of(st.lists(st.sampled_from(PIECES)).map("".join), st.text()))
+@pytest.mark.fault(
+    "any text",
+    injected="drawn at random",
+    expected="data, or an error of recipes",
+    theme="recipe",
+)
 def test_any_text_gives_data_or_a_recipe_error(text: str) -> None:
     check_data_with_all_its_lines_or_a_recipe_error(text)
 
@@ -304,6 +310,12 @@ def test_a_document_with_a_mistake_gives_data_or_a_recipe_error(document: Docume
         ("a = 1\n@\n", "my.toml:2:1", "not TOML"),
     ],
 )
+@pytest.mark.fault(
+    "mistakes of syntax, keys given twice, a byte-order mark",
+    injected="one text each",
+    expected="line and column, in plain words",
+    theme="recipe",
+)
 def test_a_mistake_is_told_with_its_place_in_plain_words(text: str, place: str, word: str) -> None:
     with pytest.raises(RecipeError, match=word) as caught:
         parse(text, source="my.toml")
@@ -328,6 +340,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.fault(
+    "endless nesting, numbers or sizes",
+    injected="generated text",
+    expected="one short message",
+    theme="recipe",
+)
 def test_hostile_text_is_refused_in_a_line(text: str) -> None:
     with pytest.raises(RecipeError) as caught:
         parse(text)

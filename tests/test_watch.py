@@ -92,6 +92,12 @@ class TestComplaint:
         ),
     ],
 )
+@pytest.mark.fault(
+    "a loss or gradient that is not finite",
+    injected="made infinite at a step",
+    expected="the run stops before the update, with step and place",
+    theme="numbers",
+)
 def test_a_run_stops_before_the_update(tmp_path, what, named, sliced):
     overrides = (f'loss={{name="breaking", what="{what}"}}', *(["train.micro_batch=6"] if sliced else []))
     with pytest.raises(NonFiniteError, match=named) as error:
@@ -105,6 +111,12 @@ def test_a_run_stops_before_the_update(tmp_path, what, named, sliced):
     assert str(error.value).startswith(note["what"])
 
 
+@pytest.mark.fault(
+    "an update with numbers that are not finite",
+    injected="made so at a step",
+    expected="weights and checkpoint are those of the step before",
+    theme="numbers",
+)
 def test_the_weights_stay_those_of_the_step_before(tmp_path, monkeypatch):
     kept = []
     original = torch.optim.Optimizer.zero_grad
@@ -151,6 +163,12 @@ def test_a_weight_that_is_not_finite_is_in_no_checkpoint(tmp_path):
     assert json.loads((tmp_path / "run" / "stopped.json").read_text())["step"] == 1
 
 
+@pytest.mark.fault(
+    "a full disk while a number that is not finite is reported",
+    injected="a write that fails",
+    expected="the number is still told",
+    theme="resources",
+)
 def test_a_disk_that_is_full_does_not_hide_the_number(tmp_path, monkeypatch):
     def full(path, _):
         raise ResourceError(f"{path}: can't be written")
@@ -177,6 +195,12 @@ def warned_on_rank(folder, *overrides):
 
 
 @pytest.mark.parametrize("head", ['head={name="poisoned"}', 'loss={name="breaking"}'])
+@pytest.mark.fault(
+    "a number that is not finite on one rank alone",
+    injected="an infinite gradient on the second of 2 ranks",
+    expected="both stop before the update, with one report",
+    theme="several processes",
+)
 def test_all_ranks_end_alike(tmp_path, head):
     """The gradient is not finite on the second rank alone, until it is averaged; the loss is infinite on both."""
     first, second = on_ranks(2, on_rank, tmp_path / "run", head)
@@ -221,6 +245,12 @@ class TestSpread:
 
 
 @pytest.mark.parametrize("overrides", [(), ("train.micro_batch=6",), ("train.online_probe=true",)])
+@pytest.mark.fault(
+    "a representation that collapses",
+    injected="a network that gives all images one z",
+    expected="said once, in words",
+    theme="numbers",
+)
 def test_a_collapse_is_said_once(tmp_path, overrides):
     said = trained(tmp_path / "run", 'head={name="constant"}', *overrides)
     assert said.count("the representation collapses") == 1

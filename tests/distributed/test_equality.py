@@ -176,6 +176,12 @@ def test_images_have_noise_of_their_own_on_each_rank_and_the_objective_the_same_
 
 
 @pytest.mark.parametrize("mistake", sorted(MISTAKES))
+@pytest.mark.fault(
+    "a gather, average or batch norm that is wrong over ranks",
+    injected="parts with a known mistake",
+    expected="the comparison of gradients goes red",
+    theme="several processes",
+)
 def test_it_sees_a_mistake(mistake: str) -> None:
     (alone,) = on_ranks(1, gradients, "nt_xent")
     found = on_ranks(2, gradients, "nt_xent", mistake)

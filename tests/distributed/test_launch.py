@@ -47,6 +47,12 @@ def children(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.mark.fault(
+    "one of two processes is killed",
+    injected="SIGKILL to a child of `sslkit run --nproc 2`",
+    expected="it is started again by itself, and ends with the bits of a run left alone",
+    theme="several processes",
+)
 def test_a_rank_that_is_killed_comes_back_and_nothing_is_lost(tmp_path: Path) -> None:
     recipe = recipe_file(tmp_path, LONG)
     process = started(recipe, tmp_path / "killed")
@@ -63,6 +69,12 @@ def test_a_rank_that_is_killed_comes_back_and_nothing_is_lost(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@pytest.mark.fault(
+    "SIGTERM or SIGINT to a command of two processes",
+    injected="the signal is sent while they train",
+    expected="a checkpoint is saved, exit status 75 or 130",
+    theme="several processes",
+)
 def test_a_signal_to_the_command_saves_and_stops_all(tmp_path: Path, number: int, status: int) -> None:
     process = started(recipe_file(tmp_path, LONG), tmp_path / "run")
     wait_for(tmp_path / "run" / "metrics.jsonl", 5)
@@ -74,12 +86,24 @@ def test_a_signal_to_the_command_saves_and_stops_all(tmp_path: Path, number: int
     assert list((tmp_path / "run" / "checkpoints").glob("*.safetensors"))
 
 
+@pytest.mark.fault(
+    "a mistake of the user in several processes",
+    injected="a batch larger than the data",
+    expected="said once, exit status 2, no restart",
+    theme="several processes",
+)
 def test_a_mistake_is_told_once_and_nothing_is_tried_again(tmp_path: Path) -> None:
     done = sslkit("run", recipe_file(tmp_path), "--nproc", 2, "--set", "train.batch_size=999", cwd=tmp_path, check=2)
     assert done.stderr.count("train.batch_size: is 999") == 1
     assert "started again" not in done.stdout + done.stderr
 
 
+@pytest.mark.fault(
+    "`--nproc` under torchrun",
+    injected="`WORLD_SIZE` set",
+    expected="explained, exit status 2",
+    theme="several processes",
+)
 def test_what_does_not_go_with_nproc(tmp_path: Path) -> None:
     recipe = recipe_file(tmp_path)
     assert "--smoke" in sslkit("run", recipe, "--nproc", 2, "--smoke", cwd=tmp_path, check=2).stderr
@@ -102,6 +126,12 @@ def test_the_cause_is_told_from_what_follows(statuses: Sequence[int], cause: int
     assert launching._root_cause(statuses) == cause
 
 
+@pytest.mark.fault(
+    "a process dies at the same step at each start",
+    injected="a launch that ends by signal 9 twice with no progress between",
+    expected="no third try, exit status 137",
+    theme="several processes",
+)
 def test_death_at_the_same_place_twice_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with memory that runs out at every start; but as often as there is something new, it goes on."""
     states = iter(["", "a", "b", "b"])

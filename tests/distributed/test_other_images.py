@@ -44,6 +44,12 @@ def said(disks: Path) -> str:
     return "done"
 
 
+@pytest.mark.fault(
+    "ranks that see different images",
+    injected="a folder of its own for one rank",
+    expected="refused, with the rank and its files",
+    theme="several processes",
+)
 def test_the_rank_and_its_files_are_named(disks: Path) -> None:
     found = on_ranks(3, said, disks)
     assert found[0].startswith("UserError 2: rank 2: its images are not those of rank 0:\n")

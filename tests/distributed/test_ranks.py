@@ -30,6 +30,12 @@ def test_one_process_is_the_only_rank() -> None:
         assert (num_ranks(), rank()) == (1, 0)
 
 
+@pytest.mark.fault(
+    "variables of torchrun without torchrun",
+    injected="some of them set",
+    expected="refused, with the names of the missing",
+    theme="several processes",
+)
 def test_variables_of_torchrun_that_are_there_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)

@@ -70,6 +70,12 @@ def assert_close(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("num_ranks", [2, 3])  # 16 images: shares of 8, and of 5, 5 and 6
+@pytest.mark.fault(
+    "a batch that the number of ranks does not divide",
+    injected="16 images over 3 ranks",
+    expected="shares of 5, 5 and 6 train the encoder of one process, to rounding",
+    theme="several processes",
+)
 def test_ranks_train_and_evaluate_as_one_process(alone: Path, tmp_path: Path, num_ranks: int) -> None:
     assert on_ranks(num_ranks, trained, tmp_path / "run") == ["done"] * num_ranks
     assert_close(alone, tmp_path / "run")
@@ -89,6 +95,12 @@ def test_micro_batches_over_ranks_are_those_of_one_process(tmp_path: Path, worke
 
 
 @pytest.mark.parametrize("num_ranks", [2, 3])
+@pytest.mark.fault(
+    "SIGTERM to one rank alone",
+    injected="raised on the last of 2 and 3 ranks in the middle of a step",
+    expected="all leave after the same step; resumed, the bits of a run left alone",
+    theme="several processes",
+)
 def test_a_stop_on_one_rank_stops_all_and_the_resume_equals_never_stopped(tmp_path: Path, num_ranks: int) -> None:
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     assert on_ranks(num_ranks, trained, whole) == ["done"] * num_ranks
@@ -104,6 +116,12 @@ def test_a_stop_on_one_rank_stops_all_and_the_resume_equals_never_stopped(tmp_pa
     assert ours.read_bytes() == theirs.read_bytes()
 
 
+@pytest.mark.fault(
+    "a resume with fewer processes",
+    injected="3 ranks stopped, then 2",
+    expected="equal to a run of one process, to rounding",
+    theme="several processes",
+)
 def test_a_run_goes_on_with_another_number_of_ranks(alone: Path, tmp_path: Path) -> None:
     on_ranks(3, trained, tmp_path / "run", (), 2)
     assert on_ranks(2, trained, tmp_path / "run") == ["done"] * 2
@@ -120,6 +138,12 @@ def refused(folder: Path, of_rank: dict[int, list[str]]) -> tuple[str, str, int]
     return "done", "", 0
 
 
+@pytest.mark.fault(
+    "one rank raises an error at the start",
+    injected="too few images on rank 1 of 3",
+    expected="its message, once; all end with its status",
+    theme="several processes",
+)
 def test_a_mistake_that_one_rank_alone_meets_ends_all_with_its_message(tmp_path: Path) -> None:
     """It stands once, at the rank that met it: the others are on the same machine."""
     found = on_ranks(3, refused, tmp_path / "run", {1: ["data.num_images=2"]})
@@ -129,6 +153,12 @@ def test_a_mistake_that_one_rank_alone_meets_ends_all_with_its_message(tmp_path:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.fault(
+    "ranks with different recipes or numbers of images",
+    injected="another override on rank 1",
+    expected="refused, with the rank and both values",
+    theme="several processes",
+)
 def test_ranks_that_see_other_recipes_or_images_are_named(tmp_path: Path) -> None:
     found = on_ranks(2, refused, tmp_path / "run", {1: ["data.num_images=70"]})
     assert found[0][0] == "UserError"
@@ -206,6 +236,12 @@ def differing() -> str:
     return "fine"
 
 
+@pytest.mark.fault(
+    "ranks with different versions",
+    injected="another version told by rank 1",
+    expected="refused, with the rank and both versions",
+    theme="several processes",
+)
 def test_differences_are_named_by_the_leader() -> None:
     assert on_ranks(2, differing) == ["rank 1: torch is '2.1', and on rank 0 it is '2.0'. Mend it.", "followed"]
 

@@ -54,6 +54,60 @@ def refusals(found, folder):
 
 
 @pytest.mark.parametrize(("reader", "case"), CASES)
+@pytest.mark.fault(
+    "pickles under another name, and files of `torch.save`",
+    injected="written in place of checkpoints, encoders, recipes and results",
+    expected="one sentence; nothing executed, memory and time bounded",
+    theme="files",
+)
+@pytest.mark.fault(
+    "safetensors with wrong headers: endless, overlapping, with gaps, overflowing, repeated or unknown",
+    injected="made byte by byte",
+    expected="one sentence; nothing executed, memory and time bounded",
+    theme="files",
+)
+@pytest.mark.fault(
+    "metadata of checkpoints that is nested, missing, later or no number",
+    injected="made, with a right digest",
+    expected="one sentence; nothing executed, memory and time bounded",
+    theme="files",
+)
+@pytest.mark.fault(
+    "NaN in stored weights, weights of other shapes, another network",
+    injected="made, with a right digest",
+    expected="one sentence; nothing executed, memory and time bounded",
+    theme="files",
+)
+@pytest.mark.fault(
+    "names of code in a stranger's encoder",
+    injected="modules, paths and `_target_` as names",
+    expected="one sentence; nothing executed, memory and time bounded",
+    theme="files",
+)
+@pytest.mark.fault(
+    "features that are an array of objects, or cut off",
+    injected="written in place of features",
+    expected="one sentence; nothing executed, memory and time bounded",
+    theme="files",
+)
+@pytest.mark.fault(
+    "links out of the run folder",
+    injected="checkpoints, features, evaluations and records as links",
+    expected="nothing outside is written, deleted or followed",
+    theme="files",
+)
+@pytest.mark.fault(
+    "escape codes in names of tensors, packages, files and numbers",
+    injected="written into the files",
+    expected="printed escaped",
+    theme="files",
+)
+@pytest.mark.fault(
+    "plugins that are not there, exit, or have code as a target",
+    injected="folders with the metadata of packages",
+    expected="one sentence; nothing executed, memory and time bounded",
+    theme="plugins",
+)
 def test_a_hostile_file_is_harmless(watched, tmp_path, reader, case):
     path = case.make(tmp_path)
     outside = {one: one.read_bytes() for one in tmp_path.glob("outside/*")}

@@ -104,6 +104,13 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return num_ranks, workers, folder, on_ranks(num_ranks, killed_at_call, folder, workers, None)[0]
 
 
+@pytest.mark.fault(
+    "SIGKILL before a sync, rename or deletion, also while a checkpoint is written or an old one deleted",
+    injected="the leader kills itself before the n-th such call: each call with one process, a spread of them with 2 and 3",
+    expected="the same command goes on; encoder, log, results and newest checkpoint equal to the bit those "
+    "of a run left alone; no file left over",
+    theme="process",
+)
 def test_killed_before_each_call(whole: tuple[int, int, Path, list[str]], tmp_path: Path) -> None:
     num_ranks, workers, expected, calls = whole
     assert len(calls) > 30, "checkpoints, records and results are written"
@@ -116,6 +123,12 @@ def test_killed_before_each_call(whole: tuple[int, int, Path, list[str]], tmp_pa
         assert_same(folder, expected, why=f"killed before call {number}, {calls[number]}")
 
 
+@pytest.mark.fault(
+    "SIGKILL in the middle of a step, several times in one run",
+    injected="a rank kills itself before the update of steps 0, 4 and the last; 1, 2 and 3 ranks, 0 and 2 workers",
+    expected="the same bits as a run left alone",
+    theme="process",
+)
 def test_killed_at_steps_again_and_again(whole: tuple[int, int, Path, list[str]], tmp_path: Path) -> None:
     """One run, killed three times, whichever rank."""
     num_ranks, workers, expected, _ = whole

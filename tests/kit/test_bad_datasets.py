@@ -6,6 +6,12 @@ from badness import assert_all_can_fail, assert_is_seen
 
 
 @pytest.mark.parametrize("one", bad.cases())
+@pytest.mark.fault(
+    "a dataset that breaks its contract",
+    injected="one bad example for each check of the kit",
+    expected="`sslkit.testing` sees each",
+    theme="plugins",
+)
 def test_is_seen(one):
     assert_is_seen(one)
 

@@ -9,6 +9,7 @@ from PIL import Image
 from rich.console import Console
 from torch import nn
 
+from sslkit import bounded
 from sslkit.augmentations.center_crop import CenterCrop
 from sslkit.datasets.arrays import ArrayImages
 from sslkit.datasets.contents import contents_of
@@ -76,14 +77,14 @@ def test_held_in_memory_or_skipping_they_are_the_same(tmp_path):
 def test_another_size_of_any_file_is_seen_and_no_more_than_64_are_opened(tmp_path, monkeypatch):
     before = contents_of(photos(tmp_path, number=130))
     opened = []
-    read = type(tmp_path).read_bytes
-    monkeypatch.setattr(type(tmp_path), "read_bytes", lambda path: opened.append(path) or read(path))
+    read = bounded.read
+    monkeypatch.setattr(bounded, "read", lambda path, **limits: opened.append(path) or read(path, **limits))
     images = ImageFolder("train", root=tmp_path)
     opened.clear()
     assert contents_of(images) == before
     assert len(opened) == len(set(opened)) == 64
     for path in sorted((tmp_path / "train").rglob("*.png")):
-        content = read(path)
+        content = path.read_bytes()
         path.write_bytes(content + b"x")
         assert contents_of(ImageFolder("train", root=tmp_path, memory_gib=0)) != before
         path.write_bytes(content)

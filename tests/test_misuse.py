@@ -35,7 +35,7 @@ def test_labels_and_indices_of_another_length_than_the_rows(monkeypatch):
 def test_a_file_of_rows_and_labels_of_different_number_is_damaged(tmp_path):
     arrays = {"h": np.zeros((4, 2), np.float32), "indices": np.arange(4), "labels": np.zeros(3, np.int64)}
     save_file(arrays, tmp_path / "f.safetensors", {"sslkit": json.dumps({"split": "val", "classes": None})})
-    with pytest.raises(CheckpointError, match=r"is not a whole file of features .*3 labels for 4 rows"):
+    with pytest.raises(CheckpointError, match=r"is not a whole file of features .*different lengths"):
         read_features(tmp_path / "f.safetensors")
 
 

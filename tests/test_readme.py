@@ -57,5 +57,5 @@ def test_no_dependency_beyond_those_promised():
     names = {re.split(r"[^A-Za-z0-9-]", line)[0] for line in project["dependencies"]}
     assert names == {
         "torch", "torchvision", "numpy", "pydantic", "entrypoints", "rich", "typer", "faiss-cpu", "opencv-python-headless",
-        "safetensors", "jaxtyping", "tomli", "pillow",
+        "safetensors", "jaxtyping", "tomli", "pillow", "packaging",
     }  # fmt: skip

@@ -457,8 +457,12 @@ def test_a_warm_up_longer_than_the_run_is_refused():
     expected="one message",
     theme="resources",
 )
-def test_a_full_disk_while_logging_is_one_message(tmp_path):
-    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+def test_a_full_disk_while_logging_is_one_message(tmp_path, monkeypatch):
+    real = os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *flags: real("/dev/full", os.O_WRONLY) if path == place else real(path, *flags)
+    )
+    place = tmp_path / "metrics.jsonl"
     with pytest.raises(package.SslkitError, match="metrics.jsonl: can't be written: No space left on device"):
         RunFolder(tmp_path).append("metrics.jsonl", {"step": 1})
 

@@ -17,12 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sslkit import bounded
 from sslkit.collapse import Spread, projections, spread
 from sslkit.datasets.inventory import inventory_of
 from sslkit.errors import NonFiniteError, UserError
 from sslkit.fingerprint import refuse_other_images
 from sslkit.finite import complaint, not_finite
-from sslkit.folder import RunFolder
+from sslkit.folder import MOST_LINES, RunFolder
 from sslkit.journal import step_numbers
 from sslkit.observed import Layer, Observed
 from sslkit.origin import other_versions
@@ -200,7 +201,8 @@ def _norm(tensors: list[Tensor]) -> float:
 def _logged(folder: RunFolder, step: int) -> dict[str, Any] | None:
     """What `metrics.jsonl` says of a step; None where there is no such line, or none that can be read."""
     path = folder.path / "metrics.jsonl"
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    text = bounded.read(path, most=MOST_LINES, what="such a file").decode("utf-8") if path.exists() else ""
+    for line in text.splitlines():
         try:
             found = json.loads(line)
         except ValueError:  # the last line of a run that was killed may be cut off

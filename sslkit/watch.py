@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from sslkit import bounded, json_text
 from sslkit.checkpoint import write
 from sslkit.distributed.ranks import is_leader
 from sslkit.errors import NonFiniteError, ResourceError, RunFolderError
 from sslkit.finite import complaint, not_finite
 from sslkit.folder import RunFolder
 
+_MOST = 2**16  # bytes of the note
 _REMEDIES = "A smaller train.base_lr or a longer train.warmup_epochs are the usual remedies."
 
 
@@ -32,11 +34,11 @@ def noted_stop(folder: RunFolder) -> Stop | None:
     if not folder.stopped.exists():
         return None
     try:
-        found = json.loads(folder.stopped.read_text(encoding="utf-8"))
+        found = json_text.parse(bounded.read(folder.stopped, most=_MOST, what="such a note"))
         stop = Stop(found["step"], found["what"])
         if type(stop.step) is not int or not isinstance(stop.what, str):
             raise TypeError("it says no step")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{folder.stopped}: can't be read: {error}. Delete it, and name a step with --step.") from error
     return stop
 

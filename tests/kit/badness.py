@@ -56,7 +56,7 @@ class Bads:
 
     def cases(self) -> list[Any]:
         """One pytest case for each."""
-        return [pytest.param(bad, id=f"{bad.check}-{bad.component.__name__}") for bad in self.found]
+        return [pytest.param(bad, id=f"{self.kind}-{bad.check}-{bad.component.__name__}") for bad in self.found]
 
 
 def failures(bad: Bad) -> dict[str, Exception]:

@@ -217,7 +217,7 @@ def test_missing_labels(tmp_path):
     assert "evaluate.0 (knn)" in done.stderr
     assert "no labels" in done.stderr
     done = sslkit("run", recipe, "--set", "evaluate=[{name='linear_cached'}]", cwd=tmp_path, check=2)
-    assert "evaluate.0 (linear_cached): evaluate: the split 'train' has no labels" in done.stderr
+    assert "evaluate.0 (linear_cached): the split 'train' has no labels" in done.stderr
     sslkit("run", folder_recipe(tmp_path, labelled=False, evaluate=False), cwd=tmp_path)
 
 

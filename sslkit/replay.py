@@ -30,7 +30,7 @@ from sslkit.origin import other_versions
 from sslkit.progress import Reporter
 from sslkit.recipe import Recipe
 from sslkit.rewind import chosen, restored_before
-from sslkit.run import Run
+from sslkit.running import Run
 from sslkit.signals import StopRequest
 from sslkit.train import Scalars, train
 from sslkit.watch import noted_stop

@@ -19,7 +19,7 @@ from sslkit.errors import NonFiniteError, Stopped
 from sslkit.folder import RunFolder
 from sslkit.progress import Reporter
 from sslkit.recipe import Recipe
-from sslkit.run import Run
+from sslkit.running import Run
 from sslkit.sections import Part
 from sslkit.signals import StopRequest
 

@@ -28,7 +28,7 @@ from sslkit.methods.siamese import Siamese
 from sslkit.online_probe import OnlineProbe
 from sslkit.progress import Lines
 from sslkit.recipe import Recipe
-from sslkit.run import Run
+from sslkit.running import Run
 from sslkit.signals import StopRequest
 
 ONLINE = TEXT.replace("log_every = 1", "log_every = 1\nonline_probe = true") + '\n[[evaluate]]\nname = "linear_online"\n'
@@ -68,7 +68,7 @@ def test_resumed_it_is_as_if_never_stopped(runs):
     killed = (
         "import os\n"
         "from sslkit.cli import main\n"
-        "from sslkit.run import Run\n"
+        "from sslkit.running import Run\n"
         "step_done = Run._on_step\n"
         "Run._on_step = lambda self, step, *more: os._exit(9) if step == 5 else step_done(self, step, *more)\n"
         "main()"

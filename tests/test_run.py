@@ -22,7 +22,8 @@ from sslkit.facts import facts
 from sslkit.folder import RunFolder
 from sslkit.progress import Bars, Lines, reporter
 from sslkit.recipe import Recipe
-from sslkit.run import Run, run
+from sslkit.run import run
+from sslkit.running import Run
 from sslkit.signals import StopRequest
 from sslkit.trackers.csv import CSV
 

@@ -17,7 +17,8 @@ from sslkit.errors import OtherRankFailed, Preempted, SslkitError, Stopped
 from sslkit.folder import RunFolder
 from sslkit.progress import Lines
 from sslkit.recipe import Recipe
-from sslkit.run import Run, run
+from sslkit.run import run
+from sslkit.running import Run
 from sslkit.signals import StopRequest, awaited, left_to_parent, stop_request
 
 QUIET = Lines(Console(file=io.StringIO()))
@@ -244,7 +245,7 @@ def test_each_class_of_error_has_its_exit_status(monkeypatch, capsys):
 
 def test_a_fault_of_ours_ends_with_1_and_a_traceback(tmp_path):
     broken = (
-        "from sslkit.cli import main; from sslkit.run import Run\n"
+        "from sslkit.cli import main; from sslkit.running import Run\n"
         "def _on_step(*_): raise RuntimeError('a fault')\n"
         "Run._on_step = _on_step; main()"
     )

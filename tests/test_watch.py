@@ -268,7 +268,7 @@ def test_a_healthy_run_says_nothing_of_it(tmp_path, monkeypatch):
 
 def test_the_log_is_the_same_whether_it_is_looked_at_or_not(tmp_path, monkeypatch):
     trained(tmp_path / "seen")
-    monkeypatch.setattr("sslkit.run.Watched", lambda backward, **_: backward)
+    monkeypatch.setattr("sslkit.running.Watched", lambda backward, **_: backward)
     trained(tmp_path / "unseen")
     for name in ("metrics.jsonl", "encoder.safetensors"):
         assert (tmp_path / "seen" / name).read_bytes() == (tmp_path / "unseen" / name).read_bytes()

@@ -18,7 +18,7 @@ from sslkit.doctor.room import SHARED_MEMORY
 from sslkit.folder import RunFolder
 from sslkit.loader import Loader, Plan
 from sslkit.recipe import Recipe
-from sslkit.run import refuse_ranks_without_images
+from sslkit.running import refuse_ranks_without_images
 
 # Of what there is: beside what is counted, kernels, the gradients on their way back, the loss and evaluations need some. With
 # `quickstart` on the CPU, batches of 1000 images instead of 256 raised the peak by 1.8 times what they add to the estimate.

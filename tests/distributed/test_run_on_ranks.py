@@ -19,7 +19,8 @@ from sslkit.errors import DataError, OtherRankFailed, SslkitError, Stopped, User
 from sslkit.folder import RunFolder
 from sslkit.progress import Lines
 from sslkit.recipe import Recipe
-from sslkit.run import Run, run
+from sslkit.run import run
+from sslkit.running import Run
 from sslkit.testing.ranks import on_ranks
 
 # The weights of LARS are compared over few steps: its trust ratios magnify what rounding makes of a norm.

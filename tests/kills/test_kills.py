@@ -22,7 +22,8 @@ from sslkit.checkpoint_folder import newest_first
 from sslkit.distributed.ranks import rank
 from sslkit.progress import Lines
 from sslkit.recipe import Recipe
-from sslkit.run import Run, run
+from sslkit.run import run
+from sslkit.running import Run
 from sslkit.testing.ranks import on_ranks
 
 CALLS = ("fsync", "replace", "rename", "unlink")

@@ -1,19 +1,16 @@
 """Checkpoints: save and load, whole and atomic.
 
 A checkpoint is one safetensors file: weights, optimizer buffers, and one metadata key that holds JSON with the step, the
-resolved recipe and a digest of it all. It is written beside its place, synced, renamed into it, and its folder synced, so that
-a kill at any moment leaves a whole one. Files are read as bytes and verified; loading one can never run code.
+resolved recipe and a digest of it all. It is written whole or not at all (`sslkit.whole_files`). Files are read as bytes and
+verified; loading one can never run code.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
 import math
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +23,15 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from sslkit import bounded, tensor_header
-from sslkit.errors import CheckpointError, NonFiniteError, ResourceError
+from sslkit.errors import CheckpointError, NonFiniteError
+from sslkit.finite import not_finite
+from sslkit.whole_files import write
 
 MOST_BYTES = 2**38  # of a file; a billion weights with AdamW's two buffers have 12e9
 MOST_STEPS = 2**53
 _WHAT = "a checkpoint"
 _SEPARATOR = "/"
 _MAY_BE_NON_FINITE = "evaluation"  # the kind of a file whose arrays are not weights
-_SLICE = 2**20  # numbers looked at together
 
 
 @dataclass(frozen=True)
@@ -66,48 +64,6 @@ def save(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) ->
     content = {**facts, "format": tensor_header.FORMAT}
     content["digest"] = digest(stored, content)
     write(path, save_tensors(stored, {tensor_header.KEY: json.dumps(content, sort_keys=True)}))
-
-
-def write(path: Path, data: bytes) -> None:
-    """Put bytes at `path` atomically: the file is the old one or the new one, whole, whatever happens."""
-    beside = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with new(beside) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # what is reported is why it could not be written
-            beside.unlink(missing_ok=True)
-        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
-        kept = f" {path.name} from before is intact." if path.exists() else ""
-        room = f"{len(data) / 2**20:.1f} MiB needed, {free / 2**20:.1f} MiB free"
-        raise ResourceError(f"{path}: can't be written: {error.strerror} ({room}).{kept}") from error
-
-
-def new(path: Path) -> io.BufferedWriter:
-    """A file that is empty and ours, open for writing; a link that lies there is removed and not followed."""
-    try:
-        return path.open("xb")
-    except FileExistsError:  # a killed write left it, or somebody put it there
-        path.unlink()
-        return path.open("xb")
-
-
-def temporary(folder: Path) -> Iterator[Path]:
-    """The files in a folder that `write` was killed over, if nothing is being written there."""
-    return folder.glob(".*.tmp")
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def load(path: Path) -> Checkpoint:
@@ -151,19 +107,7 @@ def _non_finite(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> str 
     """The first name, in their order, of a tensor that is not finite and has to be."""
     if facts.get("kind") == _MAY_BE_NON_FINITE:
         return None
-    return next((name for name in sorted(tensors) if not _is_finite(tensors[name])), None)
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    if not (tensor.is_floating_point() or tensor.is_complex()):
-        return True
-    numbers = torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()
-    flat = numbers.reshape(-1)
-    for first in range(0, len(flat), _SLICE):  # so that what is computed on the way stays small
-        part = flat[first : first + _SLICE]
-        if not (part.float() if part.itemsize == 1 else part).isfinite().all():
-            return False
-    return True
+    return next(iter(not_finite(sorted(tensors.items()))), None)
 
 
 def digest(tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None) -> str:
@@ -234,24 +178,26 @@ def restore_weights(checkpoint: Checkpoint, method: nn.Module) -> None:
     """Put the weights and buffers of a method back; CheckpointError if they belong to another network."""
     if (kind := checkpoint.facts.get("kind", "checkpoint")) != "checkpoint":
         raise CheckpointError(f"{checkpoint.path}: is no checkpoint of a training; it says that it is of kind {kind!r:.40}.")
-    weights = checkpoint.weights()
-    try:
-        method.load_state_dict(weights)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        differing = _differing(weights, method.state_dict()) or first
-        raise CheckpointError(f"{checkpoint.path}: holds another network: {differing}") from error
+    if differing := difference(checkpoint, method):
+        raise CheckpointError(f"{checkpoint.path}: holds another network: {differing}")
+    method.load_state_dict(checkpoint.weights())
 
 
-def _differing(stored: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> str:
-    """How many names one of them has and the other has not, and the first; torch would list all."""
-    sides = {
-        "are missing": [name for name in needed if name not in stored],
-        "are not the network's": [name for name in stored if name not in needed],
-    }
-    return "; ".join(
-        f"{len(names)} weights and buffers {what}, first {names[0]!r:.80}" for what, names in sides.items() if names
+def difference(checkpoint: Checkpoint, method: nn.Module) -> str:
+    """In what weights and buffers of a checkpoint are others than those of a method: how many, and the first; or nothing."""
+    stored, needed = (
+        {name: tuple(one.shape) for name, one in of.items()} for of in (checkpoint.weights(), method.state_dict())
     )
+    sides = {
+        "are missing": [f"{name!r:.80}" for name in needed if name not in stored],
+        "are not the network's": [f"{name!r:.80}" for name in stored if name not in needed],
+        "have another shape": [
+            f"{name!r:.80}, {stored[name]} there and {shape} here"
+            for name, shape in needed.items()
+            if stored.get(name, shape) != shape
+        ],
+    }
+    return "; ".join(f"{len(found)} weights and buffers {what}, first {found[0]}" for what, found in sides.items() if found)
 
 
 def _laid_out(tensor: Tensor, parameter: Tensor) -> Tensor:

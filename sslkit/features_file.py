@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from sslkit import bounded, tensor_header
-from sslkit.checkpoint import new
 from sslkit.errors import CheckpointError
 from sslkit.evaluations.features import Features
+from sslkit.whole_files import new
 
 MOST_BYTES = 2**42  # of a file; a hundred million rows of 2,048 have 8e11
 _DTYPES: Mapping[str, np.dtype[Any]] = {"F32": np.dtype(np.float32), "I64": np.dtype(np.int64)}

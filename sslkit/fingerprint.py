@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from sslkit import bounded, json_text
-from sslkit.checkpoint import write
 from sslkit.datasets.contents import contents_of
 from sslkit.datasets.images import Images
 from sslkit.datasets.inventory import Inventory, inventory_of
@@ -26,6 +25,7 @@ from sslkit.distributed.agreement import bytes_from_leader, of_all, together
 from sslkit.distributed.ranks import is_leader
 from sslkit.errors import RunFolderError, UserError
 from sslkit.folder import RunFolder
+from sslkit.whole_files import write
 
 Sizes = Mapping[str, int]  # the name of a file, in the order of the images -> its bytes
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+_SLICE = 2**20  # numbers looked at together
+
 Named = Iterable[tuple[str, nn.Parameter]]
 
 
@@ -37,7 +39,15 @@ def complaint(loss: Tensor, scalars: Mapping[str, Tensor], *, parameters: Named)
 
 def not_finite(tensors: Iterable[tuple[str, Tensor]]) -> list[str]:
     """The names of the tensors that hold a NaN or an infinity, in their order; whole numbers never do."""
-    return [name for name, one in tensors if not bool(torch.isfinite(one.detach()).all())]
+    return [name for name, one in tensors if not _is_finite(one.detach())]
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        return True
+    flat = (torch.view_as_real(tensor) if tensor.is_complex() else tensor).reshape(-1)
+    parts = torch.split(flat, _SLICE)  # so that what is computed on the way stays small
+    return all(bool((part.float() if part.itemsize == 1 else part).isfinite().all()) for part in parts)
 
 
 def _all_finite(loss: Tensor, gradients: list[Tensor]) -> bool:

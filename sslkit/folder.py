@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from sslkit import bounded, json_text, toml
-from sslkit.checkpoint import temporary, write
 from sslkit.checkpoint_folder import newest_first, refuse_link
 from sslkit.errors import ResourceError, RunFolderError, UserError, did_you_mean, listed
 from sslkit.origin import origin, other_versions
 from sslkit.results_form import complaint_of
+from sslkit.whole_files import temporary, write
 
 MOST_RESULTS = 2**26  # bytes of results.json; an evaluation takes a thousand
 PIECES = 2**20  # commas, colons and brackets in it

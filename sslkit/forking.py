@@ -77,7 +77,7 @@ def fork(source: RunFolder, target: RunFolder, edited: Edited, *, say: Callable[
             f"--fork: {found.path} is after {step / steps:g} epochs, and this recipe has {edited.recipe.train.epochs}; "
             f"there is nothing left to train. Set train.epochs higher."
         )
-    if difference := _first_difference(found, edited.method):
+    if difference := checkpoint.difference(found, edited.method):
         raise RunFolderError(
             f"--fork: the weights of {found.path} don't fit the network of this recipe: {difference}. What is trained has to "
             f"stay the same; --fresh trains another from the beginning."
@@ -144,19 +144,6 @@ def _newest_whole(source: RunFolder, say: Callable[[str], None]) -> Checkpoint:
                 say(f"{sentence} {path} is used.")
             return found
     raise CheckpointError("\n".join([*refused, f"No checkpoint in {source.checkpoints} is whole."]))
-
-
-def _first_difference(found: Checkpoint, method: nn.Module) -> str | None:
-    """Where the weights of a checkpoint and those of a method are not alike in name and shape."""
-    ours = {name: tuple(tensor.shape) for name, tensor in method.state_dict().items()}
-    prefix = "method/"
-    theirs = {name[len(prefix) :]: tuple(one.shape) for name, one in found.tensors.items() if name.startswith(prefix)}
-    for name, shape in ours.items():
-        if name not in theirs:
-            return f"{name!r} is new"
-        if theirs[name] != shape:
-            return f"{name!r} is {theirs[name]} there and {shape} here"
-    return next((f"{name!r} is not in it" for name in theirs if name not in ours), None)
 
 
 def _kept(found: Checkpoint, recipe: Recipe, say: Callable[[str], None]) -> dict[str, Tensor]:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from sslkit import bounded, json_text, toml
-from sslkit.checkpoint import write
 from sslkit.errors import RunFolderError
 from sslkit.folder import MOST_RESULTS, PIECES
 from sslkit.results import Result, merged
 from sslkit.results_form import complaint_of_records
 from sslkit.toml_writer import inline
+from sslkit.whole_files import write
 
 
 def kept(file: Path) -> list[dict[str, Any]]:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from sslkit import bounded, json_text
-from sslkit.checkpoint import write
 from sslkit.distributed.ranks import is_leader
 from sslkit.errors import NonFiniteError, ResourceError, RunFolderError
 from sslkit.finite import complaint, not_finite
 from sslkit.folder import RunFolder
+from sslkit.whole_files import write
 
 _MOST = 2**16  # bytes of the note
 _REMEDIES = "A smaller train.base_lr or a longer train.warmup_epochs are the usual remedies."

@@ -1,6 +1,7 @@
 """Checkpoints: whole or absent, verified, and everything put back."""
 
 import json
+import os
 import pickle
 
 import pytest
@@ -218,7 +219,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ResourceError, match=r"No space left on device .* MiB free\)\. a\.safetensors from before is intact"):
         saved(path, 2)
     assert path.read_bytes() == before

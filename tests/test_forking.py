@@ -112,7 +112,7 @@ def begun(halfway, *overrides, step=6):
     checkpoint.save(halfway / SIX, stored.tensors, {**stored.facts, "step": step})
     recipe = Recipe.parse(SHORT, name="small", overrides=overrides)
     report = Lines(Console(quiet=True))
-    from sslkit.run import Run
+    from sslkit.running import Run
     from sslkit.signals import StopRequest
 
     target = RunFolder(halfway.with_name("target"))
@@ -163,12 +163,12 @@ def test_a_fork_that_is_stopped_goes_on_by_the_same_command(halfway):
 @pytest.mark.usefixtures("untouched")
 def test_what_does_not_fit_is_refused(halfway):
     found = refused(halfway, "head.out_dim=4", fork=True)
-    assert f"--fork: the weights of {halfway / SIX} don't fit the network of this recipe: 'head." in found
-    assert "is (8, " in found
-    assert "there and (4, " in found
+    assert f"--fork: the weights of {halfway / SIX} don't fit the network of this recipe: " in found
+    assert "weights and buffers have another shape, first 'head." in found
+    assert "', (8, 64) there and (4, 64) here." in found
     assert "--fresh trains another" in found
-    assert "' is new" in refused(halfway, "train.online_probe=true", fork=True)
-    assert "' is not in it" in refused(halfway, "head={name='identity'}", fork=True)
+    assert "weights and buffers are missing, first '" in refused(halfway, "train.online_probe=true", fork=True)
+    assert "weights and buffers are not the network's, first '" in refused(halfway, "head={name='identity'}", fork=True)
 
 
 @pytest.mark.usefixtures("untouched")

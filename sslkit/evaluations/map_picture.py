@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from annotated_types import Gt
 
-from sslkit import checkpoint, draws
+from sslkit import draws, whole_files
 from sslkit.errors import DataError, UserError
 from sslkit.evaluations import layout
 from sslkit.evaluations.accuracy import Found
@@ -87,7 +87,7 @@ class MapPicture:
         points = _METHODS[self.method](shown.h, neighbours=self.neighbours, seed=draws.key(seed, "map_picture") % 2**32)
         number = f"{len(shown.h)} of {len(test.h)}" if len(shown.h) < len(test.h) else f"{len(shown.h)}"
         title = f"{_TITLES[self.method]} of the features of {number} images, split {test.split}"
-        checkpoint.write(folder / "map.png", scatter(points, shown, title=title))
+        whole_files.write(folder / "map.png", scatter(points, shown, title=title))
         return []
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Gt
 from jaxtyping import Int64
 
-from sslkit import checkpoint, draws
+from sslkit import draws, whole_files
 from sslkit.errors import DataError
 from sslkit.evaluations.accuracy import Found
 from sslkit.evaluations.classes import classes_of, first_classes, named
@@ -81,7 +81,7 @@ class NeighboursPicture:
         picture = drawn(cells, [f"{test.split} image", *_headings(len(cells[0]) - 1)], note=_note(train, test))
         file = io.BytesIO()
         picture.save(file, format="PNG", optimize=True)
-        checkpoint.write(folder / "neighbours.png", file.getvalue())
+        whole_files.write(folder / "neighbours.png", file.getvalue())
         return []
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sslkit import checkpoint, checkpoint_folder, plugins
+from sslkit import checkpoint, checkpoint_folder, plugins, whole_files
 from sslkit.commands.shared import console, say
 from sslkit.compare import compare
 from sslkit.comparison_table import tables
@@ -122,7 +122,7 @@ def go_on_in_folder(path):
         checkpoint_folder.newest_whole(run.checkpoints)
         run.truncate("metrics.jsonl", step=3)
         run.append("metrics.jsonl", {"step": 4})
-        checkpoint.write(run.resolved, b"")
+        whole_files.write(run.resolved, b"")
         for step in (5, 6, 7):
             checkpoint.save(checkpoint_folder.path_of(run.checkpoints, step), {"x": torch.ones(2)}, {"step": step})
             checkpoint_folder.purge(run.checkpoints)

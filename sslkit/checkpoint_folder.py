@@ -8,6 +8,7 @@ an epoch whose checkpoint the recipe keeps, and stays. Which of all is the newes
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 
@@ -44,18 +45,24 @@ def newest_whole(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     Raises:
         CheckpointError: there are some and none verifies. They stay where they are: a start without them would be one anew.
     """
-    refused: list[tuple[Path, CheckpointError]] = []
-    for path in newest_first(folder):
-        try:
-            found = checkpoint.load(path)
-        except CheckpointError as error:
-            refused.append((path, error))
-        else:
-            return found, [f"{error} It was moved to {_set_aside(damaged)}, and {path} is used." for damaged, error in refused]
-    if refused:
+    found, refused = first_whole(newest_first(folder))
+    if found is None and refused:
         each = "\n".join(str(error) for _, error in refused)
         raise CheckpointError(f"{each}\nNo checkpoint in {folder} is whole. Bring one back, or start anew with --fresh.")
-    return None, []
+    if found is None:
+        return None, []
+    return found, [f"{error} It was moved to {_set_aside(damaged)}, and {found.path} is used." for damaged, error in refused]
+
+
+def first_whole(paths: Iterable[Path]) -> tuple[Checkpoint | None, list[tuple[Path, CheckpointError]]]:
+    """The first of some files that verifies, if one does, and those before it with what is wrong with them; none is moved."""
+    refused: list[tuple[Path, CheckpointError]] = []
+    for path in paths:
+        try:
+            return checkpoint.load(path), refused
+        except CheckpointError as error:
+            refused.append((path, error))
+    return None, refused
 
 
 def on_the_way(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sslkit import checkpoint
 from sslkit.checkpoint import Checkpoint
-from sslkit.checkpoint_folder import newest_first, path_of
+from sslkit.checkpoint_folder import first_whole, newest_first, path_of
 from sslkit.errors import CheckpointError, RunFolderError, UserError
 from sslkit.facts import Facts
 from sslkit.folder import RunFolder
@@ -133,17 +133,14 @@ def _numbered(folder: RunFolder) -> list[RunFolder]:
 
 def _newest_whole(source: RunFolder, say: Callable[[str], None]) -> Checkpoint:
     """The newest checkpoint that verifies; damaged ones stay where they are, since the run is not ours to change."""
-    refused = []
-    for path in newest_first(source.checkpoints):
-        try:
-            found = checkpoint.load(path)
-        except CheckpointError as error:
-            refused.append(str(error))
-        else:
-            for sentence in refused:
-                say(f"{sentence} {path} is used.")
-            return found
-    raise CheckpointError("\n".join([*refused, f"No checkpoint in {source.checkpoints} is whole."]))
+    found, refused = first_whole(newest_first(source.checkpoints))
+    if found is None:
+        raise CheckpointError(
+            "\n".join([*(str(error) for _, error in refused), f"No checkpoint in {source.checkpoints} is whole."])
+        )
+    for _, error in refused:
+        say(f"{error} {found.path} is used.")
+    return found
 
 
 def _kept(found: Checkpoint, recipe: Recipe, say: Callable[[str], None]) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from sslkit import checkpoint
 from sslkit.checkpoint import Checkpoint
-from sslkit.checkpoint_folder import newest_first
+from sslkit.checkpoint_folder import first_whole, newest_first
 from sslkit.errors import CheckpointError, UserError
 from sslkit.folder import RunFolder
 from sslkit.origin import origin
@@ -74,11 +74,8 @@ def restored_before(
 
 
 def _newest_before(folder: RunFolder, step: int, report: Reporter) -> Checkpoint | None:
-    for path in newest_first(folder.checkpoints):
-        if step <= checkpoint.claimed_step(path) < math.inf:
-            continue
-        try:
-            return checkpoint.load(path)
-        except CheckpointError as error:
-            report.say(f"{error} The one before it is used.")
-    return None
+    before = (one for one in newest_first(folder.checkpoints) if not step <= checkpoint.claimed_step(one) < math.inf)
+    found, refused = first_whole(before)
+    for _, error in refused:
+        report.say(f"{error} The one before it is used.")
+    return found
